@@ -1,0 +1,61 @@
+# Needs python3 (3.11 or later), pip and make; uv, where it is present, only makes `setup` faster.
+
+PYTHON ?= python3
+WORKERS ?= auto
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.stamp
+UV := $(shell command -v uv 2>/dev/null)
+
+# uv or pip, both by hash: what the lock does not name is not fetched.
+ifneq ($(UV),)
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo up check test chaos bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## build .venv from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "modelog needs Python 3.11 or later; name one: make PYTHON=python3.13")'
+	@echo "setting up .venv; the first time takes a minute" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: setup ## pin every dependency anew (UPGRADE=--upgrade for the newest)
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet $(UPGRADE) \
+		--all-extras --group dev pyproject.toml --output-file requirements.lock
+
+demo: setup ## months of recorded changes in minutes; no key, no network
+	@$(BIN)/modelog demo $(ARGS)
+
+up: setup ## everything on this machine
+	@$(BIN)/modelog up $(ARGS)
+
+check: setup ## linters, formatter and both type checkers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+
+test: setup ## all but the slow tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos" $(ARGS)
+
+chaos: setup ## the slow tests: kills, floods, long runs
+	$(BIN)/pytest -m chaos $(ARGS)
+
+bench: setup ## measure; no test asserts a speed
+	$(BIN)/python benchmarks/append.py
+	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/latency.py
