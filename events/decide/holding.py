@@ -1,0 +1,83 @@
+"""A leaf that a provider stops sending keeps its last value for one hold, then it is cleared.
+
+Reduced rows are the reason: a provider that leaves fields out for an hour has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from events.audit import Held
+from events.base import Instant, elapsed
+from events.decide.known import Hold
+from events.record import ModelRecord, leaves, with_leaves
+
+LONGEST = 24_000
+"""Characters of ids in one group, beyond which it stands for all models that lack its paths."""
+
+
+class Kept(NamedTuple):
+    """A record with its held leaves filled in, and since when each of them is held."""
+
+    record: ModelRecord
+    since: dict[str, Instant]
+
+
+def keep(
+    old: ModelRecord, new: ModelRecord, holds: tuple[Hold, ...], now: Instant, hold: timedelta
+) -> Kept:
+    """Return *new* with the leaves that *old* had from the same source and *new* lacks.
+
+    A leaf whose hold has run out stays away.
+    """
+    unsent = [
+        path
+        for path, source in old.sources.items()
+        if path not in new.sources and source == "provider"
+    ]
+    if not unsent or not hold:
+        return Kept(new, {})
+    values = leaves(old)
+    since = {path: _since(old.id, path, holds) or now for path in unsent}
+    kept: dict[str, tuple[Any, str]] = {
+        path: (values[path], "provider")
+        for path in unsent
+        if path in values and elapsed(since[path], now) < hold
+    }
+    return Kept(with_leaves(new, kept), {path: since[path] for path in kept})
+
+
+def _since(id_: str, path: str, holds: tuple[Hold, ...]) -> Instant | None:
+    return min(
+        (
+            hold.since
+            for hold in holds
+            if path in hold.paths and (not hold.models or id_ in hold.models)
+        ),
+        default=None,
+    )
+
+
+def grouped(held: dict[str, dict[str, Instant]]) -> list[Held]:
+    """Return what is held, by model and path, as the outcome event tells it.
+
+    Models that lack the same paths since the same moment stand together, in the order of their
+    ids.
+    """
+    groups: dict[tuple[Instant, tuple[str, ...]], list[str]] = defaultdict(list)
+    for id_, paths in held.items():
+        by_moment: dict[Instant, list[str]] = defaultdict(list)
+        for path, since in paths.items():
+            by_moment[since].append(path)
+        for since, together in by_moment.items():
+            groups[since, tuple(sorted(together))].append(id_)
+    return [
+        Held(since=since, paths=list(paths), models=_ids(ids))
+        for (since, paths), ids in sorted(groups.items())
+    ]
+
+
+def _ids(ids: list[str]) -> list[str]:
+    return sorted(ids) if sum(map(len, ids)) <= LONGEST else []

@@ -1,0 +1,109 @@
+"""What is known of a provider's models: the fold of its facts and of its runs' outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined, RefreshSucceeded
+from events.base import Instant
+from events.models import (
+    CapabilityGained,
+    CapabilityLost,
+    ModelAdded,
+    ModelEvent,
+    ModelMissing,
+    ModelRemoved,
+    ModelReturned,
+    ModelUpdated,
+)
+from events.record import ModelRecord
+
+
+class KnownModel(NamedTuple):
+    """A model that is listed, or missing since a moment and in so many complete lists."""
+
+    record: ModelRecord
+    missing_since: Instant | None = None
+    scans: int = 0
+
+
+class Hold(NamedTuple):
+    """Which leaves of which models are kept although they are no longer sent, and since when."""
+
+    since: Instant
+    paths: frozenset[str]
+    models: frozenset[str]
+
+
+class Known(NamedTuple):
+    """Everything that deciding about a provider's next list needs."""
+
+    models: dict[str, KnownModel] = {}
+    holds: tuple[Hold, ...] = ()
+
+
+NOTHING = Known()
+
+
+class MissingModel(LookupError):
+    """An event about a model that the log did not add before it."""
+
+
+def evolve(known: Known, event: ModelEvent | RefreshOutcome) -> Known:
+    """Return *known* after *event*; raise MissingModel where the two do not fit together."""
+    return fold(known, (event,))
+
+
+def fold(known: Known, events: Iterable[ModelEvent | RefreshOutcome]) -> Known:
+    """Return *known* after *events*, in the order of each stream.
+
+    The facts of a run come before its outcome. A complete, believed list counts as one more scan
+    without each model that was missing before it.
+    """
+    models = dict(known.models)
+    holds = known.holds
+    for event in events:
+        match event:
+            case ModelAdded() | ModelUpdated():
+                models[event.model.id] = KnownModel(event.model)
+            case ModelMissing():
+                record = _known(models, event).record
+                models[event.model_id] = KnownModel(record, event.at, event.scans)
+            case ModelReturned():
+                models[event.model_id] = KnownModel(_known(models, event).record)
+            case ModelRemoved():
+                _known(models, event)
+                del models[event.model_id]
+            case RefreshSucceeded():
+                holds = _holds(event)
+                if event.complete and event.observed_at is not None:
+                    _count(models, event.observed_at)
+            case RefreshQuarantined():
+                holds = _holds(event)
+            case CapabilityGained() | CapabilityLost() | RefreshFailed():
+                pass
+    return Known(models, holds)
+
+
+def _known(
+    models: dict[str, KnownModel], event: ModelMissing | ModelReturned | ModelRemoved
+) -> KnownModel:
+    try:
+        return models[event.model_id]
+    except KeyError:
+        what = f"{event.provider}: {type(event).__name__} of {event.model_id!r}"
+        raise MissingModel(f"{what}, which was never added") from None
+
+
+def _count(models: dict[str, KnownModel], observed_at: Instant) -> None:
+    """Count one more scan for every model that went missing before *observed_at*."""
+    for id_, model in models.items():
+        if model.missing_since is not None and model.missing_since < observed_at:
+            models[id_] = model._replace(scans=model.scans + 1)
+
+
+def _holds(event: RefreshSucceeded | RefreshQuarantined) -> tuple[Hold, ...]:
+    return tuple(
+        Hold(held.since, frozenset(held.paths), frozenset(held.models)) for held in event.held
+    )

@@ -1,0 +1,150 @@
+"""When something has happened to a provider's models: the only place that decides it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from events.audit import Held
+from events.base import Instant
+from events.decide.absence import absent, removed, returned
+from events.decide.holding import grouped, keep
+from events.decide.known import Known, KnownModel
+from events.models import (
+    CapabilityGained,
+    CapabilityLost,
+    ModelAdded,
+    ModelEvent,
+    ModelUpdated,
+    RemovalReason,
+)
+from events.observation import Observation
+from events.record import Change, ModelRecord, differences
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """How much proof an absence needs, and which leaves move on their own.
+
+    A change of *masked* leaves alone is no update; they are stored with the next real one.
+    """
+
+    removal_scans: int = 3
+    removal_hold: timedelta = timedelta(hours=24)
+    masked: frozenset[str] = frozenset()
+
+
+class Decision(NamedTuple):
+    """The facts that follow from an observation, in order, and the leaves that are held."""
+
+    events: list[ModelEvent]
+    held: list[Held]
+
+    def count(self, kind: type[ModelEvent]) -> int:
+        """Return how many of the events are of *kind*."""
+        return sum(isinstance(event, kind) for event in self.events)
+
+
+def decide(known: Known, observation: Observation, policy: Policy, now: Instant) -> Decision:
+    """Return what *observation* says has happened since *known*.
+
+    The events come in the order of the model ids, each with its capabilities behind it, so that
+    neither the order of rows nor of pages matters. An observation that is not complete removes
+    nothing and makes nothing missing. Deciding twice yields nothing the second time.
+    """
+    provider = observation.provider
+    events: list[ModelEvent] = []
+    held: dict[str, dict[str, Instant]] = {}
+    seen = {record.id: record for record in observation.records}
+    for id_ in sorted(seen.keys() | known.models.keys()):
+        record, model = seen.get(id_), known.models.get(id_)
+        if record is None and model is not None:
+            if observation.complete:
+                events += absent(
+                    provider, model, now, scans=policy.removal_scans, hold=policy.removal_hold
+                )
+        elif record is not None and model is None:
+            events += _added(provider, record, now)
+        elif record is not None and model is not None:
+            kept = keep(model.record, record, known.holds, now, policy.removal_hold)
+            if kept.since:
+                held[id_] = kept.since
+            events += returned(provider, model, now)
+            events += _updated(provider, model.record, kept.record, policy.masked, now)
+    return Decision(events, grouped(held))
+
+
+def unregister(known: Known, provider: str, now: Instant) -> list[ModelEvent]:
+    """Return the removal of every model of a provider that is asked no more."""
+    reason: RemovalReason = "provider_unregistered"
+    return [
+        event
+        for _, model in sorted(known.models.items())
+        for event in removed(provider, model, now, reason=reason)
+    ]
+
+
+def batches(events: list[ModelEvent], most: int) -> list[list[ModelEvent]]:
+    """Cut *events* into batches of at most *most*, never between a model and its capabilities.
+
+    Each batch is a whole of its own: a reader that stops behind one has a catalogue that was true.
+    """
+    found: list[list[ModelEvent]] = []
+    for group in _groups(events):
+        if not found or len(found[-1]) + len(group) > most:
+            found.append([])
+        found[-1] += group
+    return found
+
+
+def _groups(events: list[ModelEvent]) -> list[list[ModelEvent]]:
+    groups: list[list[ModelEvent]] = []
+    last = None
+    for event in events:
+        id_ = event.model.id if isinstance(event, ModelAdded | ModelUpdated) else event.model_id
+        if id_ != last:
+            groups.append([])
+            last = id_
+        groups[-1].append(event)
+    return groups
+
+
+def _added(provider: str, record: ModelRecord, now: Instant) -> list[ModelEvent]:
+    added: list[ModelEvent] = [ModelAdded(at=now, provider=provider, model=record)]
+    return added + _capabilities(provider, record.id, {}, record.capabilities, now)
+
+
+def _updated(
+    provider: str, old: ModelRecord, new: ModelRecord, masked: frozenset[str], now: Instant
+) -> list[ModelEvent]:
+    changed = differences(old, new)
+    if all(_is_masked(change, masked) for change in changed):
+        return []
+    updated: list[ModelEvent] = [
+        ModelUpdated(at=now, provider=provider, model=new, changed=changed)
+    ]
+    return updated + _capabilities(provider, new.id, old.capabilities, new.capabilities, now)
+
+
+def _is_masked(change: Change, masked: frozenset[str]) -> bool:
+    return change.path.removeprefix("sources.") in masked
+
+
+def _capabilities(
+    provider: str, id_: str, old: dict[str, bool], new: dict[str, bool], now: Instant
+) -> list[ModelEvent]:
+    """Return each capability whose being known true has changed."""
+    before = {name for name, known in old.items() if known}
+    after = {name for name, known in new.items() if known}
+    return [
+        (CapabilityGained if name in after else CapabilityLost)(
+            at=now, provider=provider, model_id=id_, capability=name
+        )
+        for name in sorted(before ^ after)
+    ]
+
+
+def listed(models: dict[str, KnownModel]) -> int:
+    """Return how many of *models* are in the list now."""
+    return sum(model.missing_since is None for model in models.values())
