@@ -1,0 +1,1 @@
+"""What is true, now or at any past moment: events folded into SQLite."""

@@ -1,0 +1,1 @@
+"""The processes, and everything that touches a network, a clock or a terminal."""
