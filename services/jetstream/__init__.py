@@ -1,0 +1,1 @@
+"""The log and its buckets: the only importer of `nats`."""

@@ -1,0 +1,147 @@
+"""Connect to NATS: fail at once where nobody listens, afterwards never give up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client, RawCredentials
+from nats.errors import Error, SlowConsumerError
+
+__all__ = ["Client", "NoServer", "connect"]
+
+PORT = 4222
+CONNECT_SECONDS = 5.0
+RECONNECT_WAIT_SECONDS = 0.25
+PING_SECONDS = 5
+SAY_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+_DENIED = "permissions violation"
+
+log = logging.getLogger(__name__)
+
+
+class NoServer(Exception):
+    """No NATS server can be reached at an address."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"no NATS server at {_without_password(url)} ({reason}); "
+            "start one with `modelog up`, or set MODELOG_NATS_URL"
+        )
+        self.url = url
+
+
+async def connect(  # noqa: PLR0913 - one argument a choice
+    url: str,
+    *,
+    role: str,
+    credentials: str | None = None,
+    on_closed: Callable[[], None] | None = None,
+    on_error: Callable[[Exception], None] | None = None,
+    deadline: float = CONNECT_SECONDS,
+) -> Client:
+    """Return a connection to one of the servers of *url*, several separated by commas.
+
+    *role* names the connection and its inboxes (``_INBOX_<role>``), so that permissions can tell
+    one role's answers from another's. *credentials* is the text of a `.creds` file, or its path.
+    Once connected it reconnects for ever, and says so once a minute. *on_closed* is called when it
+    is closed for good; *on_error* for what no caller would notice else: messages dropped because
+    they were taken too slowly, and a publish or subscription that the server does not allow. Both
+    ought to end the process. Raises NoServer where there is no connection within *deadline*
+    seconds.
+
+    Source of the settings: nats-py gives up after two minutes by default, and notices a dead peer
+    after four.
+    """
+    servers = [part.strip() for part in url.split(",")]
+    teller = _Teller(on_error)
+    nc = Client()
+
+    async def closed() -> None:
+        if on_closed is not None:
+            on_closed()
+
+    try:
+        async with asyncio.timeout(deadline):
+            await _listening(servers, teller)
+    except TimeoutError as error:
+        raise NoServer(url, teller.last or "no answer") from error
+    try:
+        async with asyncio.timeout(deadline):
+            await nc.connect(
+                servers,
+                name=f"modelog-{role}",
+                inbox_prefix=f"_INBOX_{role}",
+                user_credentials=_credentials(credentials),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
+                ping_interval=PING_SECONDS,
+                error_cb=teller.error,
+                disconnected_cb=teller.disconnected,
+                reconnected_cb=teller.reconnected,
+                closed_cb=closed,
+            )
+    except (TimeoutError, Error) as error:
+        on_closed = None
+        with suppress(Error):
+            await nc.close()
+        raise NoServer(url, teller.last or str(error) or "no answer") from error
+    return nc
+
+
+class _Teller:
+    """What a connection says of itself: in the log, and to the process where it must end."""
+
+    def __init__(self, on_error: Callable[[Exception], None] | None) -> None:
+        self.last = ""
+        self._on_error = on_error
+        self._quiet_until = 0.0
+
+    async def error(self, error: Exception) -> None:
+        self.last = str(error) or type(error).__name__
+        if isinstance(error, SlowConsumerError) or _DENIED in self.last.lower():
+            log.error("nats: %s", self.last)
+            if self._on_error is not None:
+                self._on_error(error)
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + SAY_SECONDS
+            log.warning("nats: %s; trying again", self.last)
+
+    async def disconnected(self) -> None:
+        log.info("nats: disconnected")
+
+    async def reconnected(self) -> None:
+        self._quiet_until = 0.0
+        log.info("nats: connected again")
+
+
+async def _listening(servers: list[str], teller: _Teller) -> None:
+    """Return once one of *servers* takes a TCP connection: nats-py waits longer after a refusal."""
+    while True:
+        for server in servers:
+            address = urlsplit(server if "://" in server else f"nats://{server}")
+            try:
+                _, writer = await asyncio.open_connection(address.hostname, address.port or PORT)
+            except OSError as error:
+                teller.last = error.strerror or str(error)
+                continue
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _credentials(text: str | None) -> Any:  # noqa: ANN401 - nats-py tells a path from a text by its type
+    return RawCredentials(text) if text is not None and "-----BEGIN" in text else text
+
+
+def _without_password(url: str) -> str:
+    return ",".join(part.rpartition("@")[2] if "@" in part else part for part in url.split(","))

@@ -1,0 +1,167 @@
+"""A real nats-server for every test that wants one, and the faults that tests inflict on it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import pytest
+from nats.aio.client import Client
+from nats.errors import Error
+
+from services.jetstream.connect import connect
+from services.jetstream.server import Server
+
+
+@asynccontextmanager
+async def running(store: Path, port: int | None = None) -> AsyncIterator[Server]:
+    """A server over *store*, ended (however it was treated) with the block."""
+    server = await Server.start(store, port=port, deadline=20)
+    try:
+        yield server
+    finally:
+        await server.stop(deadline=2)
+
+
+@asynccontextmanager
+async def connected(url: str, role: str = "test") -> AsyncIterator[Client]:
+    """A connection, closed with the block."""
+    nc = await connect(url, role=role, deadline=10)
+    try:
+        yield nc
+    finally:
+        with suppress(Error):
+            await nc.close()
+
+
+async def killed(server: Server) -> None:
+    """Kill *server* with SIGKILL, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        server.process.kill()
+    await server.process.wait()
+
+
+async def restarted(server: Server) -> Server:
+    """Start another server over the store and on the port of *server*, which has ended."""
+    again = await Server.start(server.store, port=server.port, deadline=20)
+    assert again.url == server.url, "the port of the first server was taken meanwhile"
+    return again
+
+
+def copy_store(server: Server, target: Path) -> None:
+    """Copy the store of a server that has ended."""
+    shutil.copytree(server.store, target)
+
+
+async def until(happened: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what nobody announces; at most *seconds*."""
+    async with asyncio.timeout(seconds):
+        while not happened():  # noqa: ASYNC110 - no event exists to wait for
+            await asyncio.sleep(0.01)
+
+
+class Servers:
+    """One address whose server can be killed and started again; the last one ends with the test."""
+
+    def __init__(self, server: Server) -> None:
+        self.current = server
+
+    @property
+    def url(self) -> str:
+        return self.current.url
+
+    async def kill(self) -> None:
+        await killed(self.current)
+
+    async def start(self) -> None:
+        self.current = await restarted(self.current)
+
+    async def restart(self) -> None:
+        await self.kill()
+        await self.start()
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A fresh server on a free port."""
+    async with running(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture
+async def servers(nats_server: Server) -> AsyncIterator[Servers]:
+    """The same, to be killed and started again."""
+    several = Servers(nats_server)
+    try:
+        yield several
+    finally:
+        await several.current.stop(deadline=2)
+
+
+@pytest.fixture
+async def nc(nats_server: Server) -> AsyncIterator[Client]:
+    """A connection to `nats_server`."""
+    async with connected(nats_server.url) as client:
+        yield client
+
+
+class Proxy:
+    """A TCP relay before a server that can swallow what the server says, or cut the line.
+
+    While `deaf` is set, bytes from the server to its clients are dropped: what was sent arrives,
+    and every acknowledgement is lost.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.deaf = False
+        self.swallowed = 0
+        self._target = target
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """End every connection; clients may come again, and are heard."""
+        for writer in self._writers:
+            writer.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, sink, from_server in ((reader, ours, False), (theirs, writer, True)):
+            self._writers.add(sink)
+            pipe = asyncio.create_task(self._pipe(source, sink, from_server=from_server))
+            self._pipes.add(pipe)
+
+    async def _pipe(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, from_server: bool
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if from_server and self.deaf:
+                    self.swallowed += len(data)
+                    continue
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+        with suppress(OSError):
+            await sink.wait_closed()
+        self._writers.discard(sink)
