@@ -18,13 +18,14 @@ class Listener:
     """Hands each connection to *handler*; the port is the same before and after a refusal.
 
     A second socket, bound but never listening, holds the port meanwhile, so that the system gives
-    it to nobody else. Must be made, opened and closed within a running event loop.
+    it to nobody else. *port* 0 is a free one. Must be made, opened and closed within a running
+    event loop.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, port: int = 0) -> None:
         self._handler = handler
         self._loop = asyncio.get_running_loop()
-        self._holder = _bound(0)
+        self._holder = _bound(port)
         self.port: int = self._holder.getsockname()[1]
         self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -19,13 +19,19 @@ SHOW = "_show"
 
 
 def openai(model: Model, provider: str) -> Row:
-    """`id`, `object`, `created`, `owned_by`: the plain list says no more."""
-    return {
+    """`id`, `object`, `created`, `owned_by`: the plain list says no more, but for Groq's."""
+    row: Row = {
         "id": model["id"],
         "object": "model",
         "created": _seconds(model),
         "owned_by": provider,
     }
+    if provider == "groq":
+        limits = {"context_window": "context", "max_completion_tokens": "output"}
+        row |= {"active": True} | {theirs: _limit(model, ours) for theirs, ours in limits.items()}
+    if provider == "deepseek":
+        del row["created"]
+    return row
 
 
 def anthropic(model: Model, _provider: str) -> Row:

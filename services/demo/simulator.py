@@ -44,14 +44,14 @@ class Site:
         self,
         name: str,
         dialect: str,
-        key: str | None,
         *,
         now: Callable[[], Instant],
         remember: bool,
+        port: int = 0,
     ) -> None:
         self.name = name
         self.dialect = dialect
-        self.key = key
+        self.key: str | None = None
         self.models: Rows | Callable[[], Sequence[Row]] = []
         self.page_size: int | None = None
         self.etag = False
@@ -63,7 +63,7 @@ class Site:
         self._shape = SHAPES[dialect]
         self._now = now
         self._remember = remember
-        self._listener = Listener(self._serve)
+        self._listener = Listener(self._serve, port)
         self._listener.open()
 
     @property
@@ -145,14 +145,18 @@ class Simulator:
         self._now = now or (lambda: EPOCH)
         self._remember = remember
 
-    def provider(self, name: str, *, dialect: str = "openai", key: str | None = None) -> Site:
+    def provider(
+        self, name: str, *, dialect: str = "openai", key: str | None = None, port: int = 0
+    ) -> Site:
         """Start a site, reachable when this returns; needs a running event loop.
 
-        Raises KeyError for a dialect that is not simulated, ValueError for a name that is taken.
+        *port* 0 is a free one. Raises KeyError for a dialect that is not simulated, ValueError for
+        a name and OSError for a port that is taken.
         """
         if name in self.sites:
             raise ValueError(f"there is a site {name!r} already")
-        site = Site(name, dialect, key, now=self._now, remember=self._remember)
+        site = Site(name, dialect, now=self._now, remember=self._remember, port=port)
+        site.key = key
         self.sites[name] = site
         return site
 
