@@ -1,0 +1,165 @@
+"""The command line: what `modelog` can be asked, and how the answer is found fast.
+
+Only the module of the command that was named is imported; of the others the table knows enough for
+``--help``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+from services.cli.failures import guarded
+
+
+class Command(NamedTuple):
+    """Where a command is, below this package, and the first line of what it says of itself."""
+
+    home: str
+    function: str
+    line: str
+
+
+GROUPS = {
+    "models": "What is offered: list, search, compare, look back.",
+    "providers": "Who offers it: the registry, and asking again.",
+}
+
+COMMANDS = {
+    "up": Command("processes", "up", "Start everything on this machine, and keep it running."),
+    "demo": Command("processes", "demo", "Play months of recorded changes; no network, no key."),
+    "run": Command("processes", "run", "Run one process."),
+    "init": Command("processes", "init", "Create the streams, or check that they are ours."),
+    "models list": Command("models", "list_", "List models."),
+    "models show": Command("models", "show", "Show one model, of every provider that serves it."),
+    "models search": Command("models", "search", "Search ids, names, families and descriptions."),
+    "models history": Command("models", "history", "List every version of a model."),
+    "models diff": Command("models", "diff", "Compare the catalogue at two moments."),
+    "models validate": Command("models", "validate", "Ask whether a model has capabilities."),
+    "providers list": Command("providers", "list_", "List providers."),
+    "providers show": Command("providers", "show", "Show one provider and its last refreshes."),
+    "providers refresh": Command("providers", "refresh", "Ask providers for their models now."),
+    "watch": Command("watch", "watch", "Print events as they are stored."),
+    "replay": Command("log", "replay", "Build a catalogue from the log, as it was at a moment."),
+    "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
+    "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
+    "status": Command("status", "status", "Show everything on one screen."),
+    "version": Command("status", "version", "Show the versions of modelog and what it is made of."),
+}  # fmt: skip
+"""The whole surface."""
+
+ANYWHERE = ("--config", "--data")
+"""Options that every command takes, before or after its name."""
+
+
+def main() -> None:
+    """Run the command of the command line, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; a bug alone raises."""
+    args = arranged(arguments)
+    everything = "_MODELOG_COMPLETE" in os.environ
+    app = application(set(COMMANDS) if everything else {command_of(args)})
+    return guarded(lambda: app(args, prog_name="modelog", standalone_mode=False))
+
+
+def arranged(arguments: Sequence[str]) -> list[str]:
+    """Return *arguments* as Typer takes them: ``--config`` and ``--data`` behind the command.
+
+    ``status --config`` without a file asks for the effective configuration. No command is a
+    question for help.
+    """
+    if list(arguments) in (["--version"], ["-V"]):
+        return ["version"]
+    words, moved, rest = _sorted(arguments)
+    command = command_of(words)
+    if command is None:
+        groups = [word for word in words if word in GROUPS]
+        return words if set(words) - set(groups) else [*groups[:1], "--help"]
+    return [*words, *moved, *rest]
+
+
+def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Split into the words, what every command takes, and all from a ``--`` on."""
+    words: list[str] = []
+    moved: list[str] = []
+    waiting = list(arguments)
+    while waiting and waiting[0] != "--":
+        word = waiting.pop(0)
+        if word == "--config" and "status" in words and _is_option(waiting):
+            moved.append("--effective")
+        elif word in ANYWHERE:
+            moved += [word, *waiting[:1]]
+            waiting = waiting[1:]
+        elif word.startswith(tuple(f"{option}=" for option in ANYWHERE)):
+            moved.append(word)
+        else:
+            words.append(word)
+    return words, moved, waiting
+
+
+def _is_option(waiting: list[str]) -> bool:
+    return not waiting or waiting[0].startswith("-")
+
+
+def command_of(words: Sequence[str]) -> str | None:
+    """Return the key of `COMMANDS` that *words* begin with, None where there is none."""
+    named = [word for word in words if not word.startswith("-")]
+    for length in (1, 2):
+        if (name := " ".join(named[:length])) in COMMANDS:
+            return name
+    return None
+
+
+def application(wanted: set[str | None]) -> typer.Typer:
+    """Return the Typer application, in which the commands of *wanted* are real."""
+    # Rich's frames are for people: a pipe, and with it docs/cli.md, gets the plain help.
+    markup = "rich" if sys.stdout.isatty() else None
+    app = _group("modelog", "A live, replayable catalogue of AI models.", markup)
+    groups = {name: _group(name, line, markup) for name, line in GROUPS.items()}
+    for name, command in COMMANDS.items():
+        group, _, word = name.rpartition(" ")
+        function = _load(command) if name in wanted else _absent
+        line = None if name in wanted else command.line
+        (groups[group] if group else app).command(word, help=line)(function)
+    for name, group_app in groups.items():
+        app.add_typer(group_app, name=name)
+    return app
+
+
+def _group(name: str, line: str, markup: str | None) -> typer.Typer:
+    app = typer.Typer(
+        name=name,
+        help=line,
+        add_completion=name == "modelog",
+        pretty_exceptions_enable=False,  # they print local variables, and with them secrets
+        rich_markup_mode="rich" if markup else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_nothing)
+    return app
+
+
+def _nothing() -> None:
+    """Do nothing: a group is there for its commands."""
+
+
+def _absent() -> None:
+    """Stand for a command that was not named."""
+
+
+def _load(command: Command) -> Callable[..., None]:
+    function: Callable[..., None] = getattr(
+        import_module(f"{__name__}.{command.home}"), command.function
+    )
+    return function

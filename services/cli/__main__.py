@@ -1,0 +1,5 @@
+"""The command line."""
+
+from services.cli import main
+
+main()

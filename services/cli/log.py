@@ -1,0 +1,121 @@
+"""The log: reached where a server runs, or by one of our own for as long as a command lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from events.base import Instant
+from events.subjects import FACT_SUBJECTS, FACTS
+from services.cli.failures import FAILED, UNREACHABLE, Refusal
+from services.cli.options import ConfigFile, DataDir, settings, when
+from services.cli.output import write
+from services.config import Config
+from services.directory import DataDirectory
+from services.jetstream.connect import Client, connect
+from services.jetstream.read import pages
+from services.jetstream.server import Server
+from services.keys import resolve
+
+
+class Reached(NamedTuple):
+    """A connection to the log; *server* is our own, where none was running."""
+
+    nc: Client
+    server: Server | None
+
+
+def address(config: Config) -> str:
+    """Return the URL of the running server; refuse where none is known."""
+    url = config.nats.url or DataDirectory(config.data).live_url()
+    if url is None:
+        told = (
+            f"no server runs on {config.data}; start one with `modelog up`, or set MODELOG_NATS_URL"
+        )
+        raise Refusal(told, UNREACHABLE)
+    return url
+
+
+@asynccontextmanager
+async def connection(config: Config, url: str, *, role: str) -> AsyncIterator[Client]:
+    """Connect to *url* in *role*; raises NoServer and KeyUnavailable."""
+    reference = config.nats.credentials
+    secret = await resolve(reference) if reference else None
+    nc = await connect(url, role=role, credentials=secret.reveal() if secret else None)
+    try:
+        yield nc
+    finally:
+        await nc.close()
+
+
+@asynccontextmanager
+async def log_server(config: Config, *, role: str, create: bool = False) -> AsyncIterator[Reached]:
+    """Reach the log: by the URL of *config*, the running server, or one of our own.
+
+    Our own holds the directory's lock and ends with this process, however that ends. Raises
+    DirectoryHeld, NoServer and ServerFailed, and refuses where there is no log, unless it is to be
+    created.
+    """
+    directory = DataDirectory(config.data)
+    url = config.nats.url or directory.live_url()
+    async with AsyncExitStack() as stack:
+        server = None
+        if url is None:
+            if not create and not directory.nats_store.is_dir():
+                raise Refusal(
+                    f"there is no log in {config.data}; start with `modelog up`", UNREACHABLE
+                )
+            # It brings FastStream along, which readers of a running server need not wait for.
+            from services.supervisor import Group  # noqa: PLC0415
+
+            stack.enter_context(directory.lock())
+            group = await Group.start()
+            stack.push_async_callback(group.stop)
+            server = await Server.start(directory.nats_store, process_group=group.id)
+            stack.push_async_callback(server.stop)
+            url = server.url
+        yield Reached(await stack.enter_async_context(connection(config, url, role=role)), server)
+
+
+async def sequence_at(client: Client, moment: int | Instant) -> int:
+    """Return the sequence of the facts that *moment* means.
+
+    A time means the largest one whose running maximum of `at` is not later. Raises what reading
+    raises.
+    """
+    if isinstance(moment, int):
+        return moment
+    found = 0
+    async for page in pages(client, FACTS, after=0, filter=FACT_SUBJECTS):
+        for stored in page:
+            if stored.headers.get("ce-time", "") > moment:
+                return found
+            found = stored.seq
+    return found
+
+
+def replay(
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The catalogue to write.")],
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME|SEQ", help="As it was then; default: all of the log."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where it exists.")] = False,
+    config: ConfigFile = None,
+    data: DataDir = None,
+) -> None:
+    """Build a catalogue from the log, as it was at a moment.
+
+    FILE is a whole catalogue of its own: ask it with sqlite3, or with --data of a directory.
+    """
+    if to.exists() and not force:
+        raise Refusal(f"{to} exists; name another file, or overwrite it with --force", FAILED)
+    write(asyncio.run(_replayed(settings(config, data), to, when(until, "--until"))) + "\n")

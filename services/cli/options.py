@@ -1,0 +1,75 @@
+"""Options that many commands share, and what they come to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from events.base import Instant
+from projections import Catalogue
+from services import clock, config
+from services.cli.failures import WRONG, Refusal
+from services.cli.moment import moment
+from services.config import Config
+from services.directory import DataDirectory
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration to use.")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The data directory to use.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most N rows.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME|SEQ", help="The catalogue as it was at a moment."),
+]
+
+
+def settings(file: Path | None, data: Path | None) -> Config:
+    """Return the effective configuration; raises ConfigError."""
+    return config.load(file, data=data, environ=os.environ, cwd=Path.cwd())
+
+
+def catalogue(file: Path | None, data: Path | None) -> Catalogue:
+    """Open the catalogue to read; raises ConfigError, NoCatalogue and NotACatalogue."""
+    return Catalogue.open(DataDirectory(settings(file, data).data).catalogue)
+
+
+def when(text: str | None, option: str) -> int | Instant | None:
+    """Read the TIME or SEQ of *option*, None where it is not given."""
+    if text is None:
+        return None
+    try:
+        return moment(text, now=clock.system().now())
+    except ValueError as error:
+        raise Refusal(f"{option}: {error}", WRONG) from error
+
+
+def words(given: Iterable[str], known: Sequence[str], what: str) -> list[str]:
+    """Return *given*, each of which must be one of *known*; *what* names the kind of word."""
+    found = list(given)
+    for word in found:
+        if word not in known:
+            raise Refusal(f'"{word}" is no {what}; {nearest(word, known)}', WRONG)
+    return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the way out of a wrong *word*: the nearest known one, or all where none is near."""
+    names = list(known)
+    close = get_close_matches(word.lower(), names, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"there is {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return *names* as one speaks of them: ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "none"

@@ -1,0 +1,152 @@
+"""Providers: who offers it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from services import config as configuration
+from services.cli.failures import ABSENT, Refusal
+from services.cli.options import AsJson, ConfigFile, DataDir, Limit, catalogue, nearest, words
+from services.cli.output import write, write_array, write_object
+from services.cli.tables import Column, Row, write_record, write_table
+from services.providers.table import BUILTIN
+
+STATUSES = ("inactive", "active", "degraded", "error")
+STYLES = {
+    "succeeded": "green",
+    "failed": "red",
+    "quarantined": "yellow",
+    "active": "green",
+    "degraded": "yellow",
+    "error": "red",
+    "disabled": "dim",
+}
+RECENT = 5
+"""Refreshes that `show` tells of."""
+
+
+def style(text: str) -> str:
+    """Return the Rich style of a status or an outcome."""
+    return STYLES.get(text, "")
+
+
+def _status(row: Row) -> str:
+    return str(row["status"] or "unknown") if row["enabled"] else "disabled"
+
+
+def _error(row: Row) -> str:
+    return ": ".join(filter(None, [row["error_class"], row["error_message"]]))
+
+
+LIST = (
+    Column("NAME", lambda row: row["name"], folded=True, style="cyan"),
+    Column("DIALECT", lambda row: row["dialect"], elastic=True),
+    Column("STATUS", _status, style=style),
+    Column("MODELS", lambda row: row["model_count"], right=True),
+    Column("REFRESHED", lambda row: row["refreshed_at"], style="dim"),
+    Column("OUTCOME", lambda row: row["refresh_outcome"], style=style),
+    Column("BASE URL", lambda row: row["base_url"], elastic=True, wide=True, style="dim"),
+)
+AVAILABLE = (
+    Column("NAME", lambda row: row["name"], style="cyan"),
+    Column("DIALECT", lambda row: row["dialect"]),
+    Column("KEY", lambda row: " ".join(row["keys"]) or "none", folded=True),
+    Column("SET", lambda row: "yes" if row["key_set"] else "", style="green"),
+    Column("BASE URL", lambda row: row["base_url"], elastic=True, wide=True, style="dim"),
+)
+REFRESHES = (
+    Column("STARTED", lambda row: row["at"], style="dim"),
+    Column("OUTCOME", lambda row: row["outcome"], style=style),
+    Column("MODELS", lambda row: row["models"], right=True),
+    Column("SECONDS", lambda row: f"{row['duration_ms'] / 1000:.2f}", right=True),
+    Column("ERROR", _error, elastic=True),
+)
+
+
+def list_(
+    *,
+    available: Annotated[
+        bool, typer.Option("--available", help="All that modelog knows, registered or not.")
+    ] = False,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", metavar="STATE", help=f"{', '.join(STATUSES)}; repeats."),
+    ] = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data: DataDir = None,
+) -> None:
+    """List providers.
+
+    Those that are registered, in the order of their names.
+    """
+    wanted = words(status or (), STATUSES, "status")
+    if available:
+        rows, columns = _builtin(), AVAILABLE
+    else:
+        with catalogue(config, data) as opened:
+            rows = [msgspec.to_builtins(one) for one in opened.providers()]
+        rows, columns = [row for row in rows if not wanted or row["status"] in wanted], LIST
+    if as_json:
+        write_array(rows[:limit])
+    else:
+        write_table(rows[:limit], columns, empty="no provider is registered like that")
+
+
+def _builtin() -> list[dict[str, object]]:
+    environment = configuration.environment()
+    return [
+        {
+            "name": one.name,
+            "dialect": one.dialect,
+            "base_url": one.base_url,
+            "keys": list(one.keys),
+            "key_set": any(environment.get(key) for key in one.keys),
+            "auto": one.auto,
+            "local": one.local,
+        }
+        for _, one in sorted(BUILTIN.items())
+    ]
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a provider.")],
+    *,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data: DataDir = None,
+) -> None:
+    """Show one provider and its last refreshes."""
+    with catalogue(config, data) as opened:
+        found = opened.provider(name)
+        if found is None:
+            names = [one.name for one in opened.providers()]
+            raise Refusal(f'there is no provider "{name}"; {nearest(name, names)}', ABSENT)
+        runs = [msgspec.to_builtins(run) for run in opened.refreshes(name, limit=RECENT)]
+    row = msgspec.to_builtins(found)
+    if as_json:
+        write_object(row)
+        return
+    write_record(_fields(row))
+    if runs:
+        write("\n")
+        write_table(runs, REFRESHES)
+
+
+def _fields(row: Row) -> list[tuple[str, object]]:
+    since = f" since {row['status_since']}" if row["status_since"] else ""
+    cause = f" ({row['status_cause']})" if row["status_cause"] else ""
+    return [
+        ("name", row["name"]),
+        ("dialect", row["dialect"]),
+        ("base url", row["base_url"]),
+        ("status", f"{_status(row)}{since}{cause}"),
+        ("models", str(row["model_count"])),
+        ("refreshed", " ".join(filter(None, [row["refreshed_at"], row["refresh_outcome"]]))),
+        ("priority", row["priority"] or None),
+        ("registered", f"{row['registered_at']}, by {row['origin']}"),
+    ]

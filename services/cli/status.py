@@ -1,0 +1,167 @@
+"""Status: everything on one screen, with or without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from projections.database import NoCatalogue
+
+from events.subjects import STREAMS
+from projections import Catalogue
+from services import config as configuration
+from services.cli.failures import UNREACHABLE, Refusal
+from services.cli.log import connection
+from services.cli.options import AsJson, DataDir, settings
+from services.cli.output import write, write_object
+from services.cli.tables import Column, write_record, write_table
+from services.config import Config
+from services.directory import DataDirectory
+from services.jetstream.connect import NoServer
+from services.jetstream.read import NoAnswer, NoStream, info
+
+COLUMNS = (
+    Column("STREAM", lambda row: row["stream"], style="cyan"),
+    Column("LAST", lambda row: _number(row["last_seq"]), right=True),
+    Column("FOLDED", lambda row: _number(row["folded"]), right=True),
+    Column("LAG", lambda row: _number(row["lag"]), right=True),
+)
+
+
+def _number(of: int | None) -> str:
+    return "" if of is None else f"{of:,}"
+
+
+def status(
+    *,
+    effective: Annotated[
+        bool,
+        typer.Option("--effective", hidden=True, help="What `--config` without a file means."),
+    ] = False,
+    as_json: AsJson = False,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="[FILE]",
+            help="The configuration to use; without FILE: print what it amounts to.",
+        ),
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Show everything on one screen.
+
+    Needs no server: what the catalogue knows is shown without one.
+    """
+    found = settings(Path(config) if config else None, data)
+    if effective:
+        write_object(configuration.describe(found))
+        return
+    told = asyncio.run(_gathered(found))
+    if told["server"] is None and told["catalogue"] is None:
+        missing = f"nothing has run on {found.data} yet; start with `modelog up` or `modelog demo`"
+        raise Refusal(missing, UNREACHABLE)
+    if as_json:
+        write_object(told)
+    else:
+        _write(told)
+
+
+async def _gathered(config: Config) -> dict[str, Any]:
+    directory = DataDirectory(config.data)
+    last = await _streams(config, directory)
+    known = _catalogue(directory)
+    folded = known.pop("folded") if known else {}
+    return {
+        "data": str(directory.path),
+        "server": last and {"url": last["url"]},
+        "catalogue": known and known.pop("catalogue"),
+        "streams": [_stream(name, (last or {}).get(name), folded.get(name)) for name in STREAMS],
+        **(known or {"providers": None, "models": None, "unknown_events": None}),
+    }
+
+
+async def _streams(config: Config, directory: DataDirectory) -> dict[str, Any] | None:
+    """Return the URL of the running server and the last sequence of each stream it has."""
+    url = config.nats.url or directory.live_url()
+    if url is None:
+        return None
+    found: dict[str, Any] = {"url": url}
+    try:
+        async with connection(config, url, role="reader") as nc:
+            for name in STREAMS:
+                try:
+                    found[name] = (await info(nc, name, deadline=2.0)).last_seq
+                except (NoStream, NoAnswer):
+                    found[name] = None
+    except NoServer:
+        return None
+    return found
+
+
+def _catalogue(directory: DataDirectory) -> dict[str, Any] | None:
+    """Return what the catalogue alone can tell, None where there is none."""
+    try:
+        with Catalogue.open(directory.catalogue) as opened:
+            providers = opened.providers()
+            outcomes = Counter(one.refresh_outcome or "never refreshed" for one in providers)
+            return {
+                "catalogue": {
+                    "path": str(directory.catalogue),
+                    "file": directory.catalogue.resolve().name,
+                    "bytes": directory.catalogue.stat().st_size,
+                },
+                "folded": {name: one.seq for name, one in opened.checkpoint().items()},
+                "providers": {
+                    "registered": len(providers),
+                    "enabled": sum(one.enabled for one in providers),
+                    "outcomes": dict(sorted(outcomes.items())),
+                    "failing": [
+                        one.name
+                        for one in providers
+                        if one.enabled and one.refresh_outcome in {"failed", "quarantined"}
+                    ],
+                },
+                "models": opened.counts(),
+                "unknown_events": opened.unknown_events(),
+            }
+    except NoCatalogue:
+        return None
+
+
+def _stream(name: str, last: int | None, folded: int | None) -> dict[str, Any]:
+    lag = max(last - folded, 0) if last is not None and folded is not None else None
+    return {"stream": name, "last_seq": last, "folded": folded, "lag": lag}
+
+
+def _write(told: dict[str, Any]) -> None:
+    server, kept = told["server"], told["catalogue"]
+    write_record(
+        [
+            ("data", told["data"]),
+            ("server", f"{server['url']}, running" if server else "not running; `modelog up`"),
+            ("catalogue", _file(kept) if kept else "none yet"),
+        ]
+    )
+    write("\n")
+    write_table(told["streams"], COLUMNS)
+    if kept is None:
+        return
+    write("\n")
+    providers, models = told["providers"], told["models"]
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in providers["outcomes"].items())
+    write_record(
+        [
+            ("providers", f"{providers['registered']}: {outcomes or 'none registered'}"),
+            ("failing", " ".join(providers["failing"])),
+            ("models", ", ".join(f"{count:,} {name}" for name, count in models.items())),
+            ("unknown events", told["unknown_events"] or None),
+        ]
+    )
+
+
+def _file(kept: dict[str, Any]) -> str:
+    return f"{kept['path']} ({kept['file']}, {kept['bytes'] / 1e6:.1f} MB)"
