@@ -112,13 +112,13 @@ async def nc(nats_server: Server) -> AsyncIterator[Client]:
 class Proxy:
     """A TCP relay before a server that can swallow what the server says, or cut the line.
 
-    While `deaf` is set, bytes from the server to its clients are dropped: what was sent arrives,
-    and every acknowledgement is lost.
+    From the first bytes of the server that hold `swallow` on, nothing comes through to the client:
+    what it sent has arrived, and every acknowledgement is lost. `cut` ends that.
     """
 
     def __init__(self, target: int) -> None:
-        self.deaf = False
-        self.swallowed = 0
+        self.swallow: bytes | None = None
+        self.swallowed = asyncio.Event()
         self._target = target
         self._pipes: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -140,7 +140,9 @@ class Proxy:
         return f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self) -> None:
-        """End every connection; clients may come again, and are heard."""
+        """End every connection; clients may come again, and hear everything."""
+        self.swallow = None
+        self.swallowed.clear()
         for writer in self._writers:
             writer.close()
 
@@ -156,8 +158,9 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
-                if from_server and self.deaf:
-                    self.swallowed += len(data)
+                if from_server and self.swallow is not None and self.swallow in data:
+                    self.swallowed.set()
+                if from_server and self.swallowed.is_set():
                     continue
                 sink.write(data)
                 await sink.drain()
