@@ -89,6 +89,11 @@ def _bound(port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as the connections inherit
     made.setblocking(False)  # noqa: FBT003 - its one argument
-    made.bind((HOST, port))
+    try:
+        made.bind((HOST, port))
+    except OSError:
+        made.close()
+        raise
     return made
