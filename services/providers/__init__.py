@@ -1,0 +1,36 @@
+"""What each provider says and means: one file per dialect, one row per provider in `table`."""
+
+from __future__ import annotations
+
+from services.providers.dialect import (
+    Detail,
+    Dialect,
+    Exchange,
+    Page,
+    Refused,
+    Request,
+    Row,
+    Secrets,
+)
+from services.providers.table import Builtin
+
+__all__ = [
+    "DIALECTS",
+    "Detail",
+    "Dialect",
+    "Exchange",
+    "Page",
+    "Refused",
+    "Request",
+    "Row",
+    "Secrets",
+    "usable",
+]
+
+DIALECTS: dict[str, Dialect] = {}
+"""Every dialect by its name."""
+
+
+def usable(builtin: Builtin) -> bool:
+    """Tell whether the dialect of *builtin* can be read."""
+    return builtin.dialect in DIALECTS
