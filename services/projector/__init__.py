@@ -1,0 +1,1 @@
+"""The projector: replays the log into the catalogue, and follows its end."""

@@ -1,0 +1,116 @@
+"""Read, fold, repeat: both streams into one catalogue, each at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+
+from projections.fold import Folder
+
+from events.envelope import Stored
+from events.subjects import STREAMS
+from services.jetstream.connect import Client
+from services.jetstream.read import follow as subscribe
+from services.projector.boundaries import Intake
+
+ENOUGH = 1_000
+"""Events of one transaction, while there is more to catch up with."""
+ROOM = 4_000
+"""Events that wait to be folded, beyond which reading waits: the bound of the memory."""
+PAUSE = 0.1
+"""Seconds without input after which a smaller transaction is made."""
+
+Progress = Callable[[Mapping[str, int]], None]
+"""Told the sequence of each stream up to which the catalogue is, after every transaction."""
+
+
+class Follower:
+    """Keeps one catalogue at the end of the log; ends only by an error or at a given sequence."""
+
+    def __init__(self, nc: Client, folder: Folder, after: Mapping[str, int]) -> None:
+        """Continue behind *after*, the checkpoint of each stream."""
+        self._nc = nc
+        self._folder = folder
+        self._intakes = {stream: Intake(stream) for stream in STREAMS}
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._failed: BaseException | None = None
+        self.at = dict(after)
+
+    async def run(
+        self,
+        target: Mapping[str, int],
+        *,
+        stop: bool = False,
+        caught_up: asyncio.Event | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Fold until *target* and set *caught_up*, then follow on, or *stop* there.
+
+        Raises what reading and folding raise: a gap, a torn batch, an event that does not decode
+        or apply. The checkpoint then stands before the transaction that failed.
+        """
+        async with AsyncExitStack() as stack:
+            for stream in STREAMS:
+                handle = partial(self._handle, self._intakes[stream])
+                subscription = await subscribe(
+                    self._nc,
+                    stream,
+                    after=self.at.get(stream, 0),
+                    handle=handle,
+                    on_failure=self._fail,
+                )
+                stack.push_async_callback(subscription.stop)
+            while True:
+                if self._failed is not None:
+                    raise self._failed
+                if all(self.at.get(stream, 0) >= seq for stream, seq in target.items()):
+                    if caught_up is not None:
+                        caught_up.set()
+                    if stop:
+                        return
+                await self._wait(behind=self._behind(target))
+                self._fold(target if stop else {})
+                if progress is not None:
+                    progress(self.at)
+                self._room.set()
+
+    async def _handle(self, intake: Intake, stored: Stored) -> None:
+        intake.add(stored)
+        self._wake.set()
+        if len(intake) >= ROOM:
+            self._room.clear()
+            await self._room.wait()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = error
+        self._wake.set()
+
+    def _behind(self, target: Mapping[str, int]) -> bool:
+        return any(
+            self.at.get(stream, 0) + len(self._intakes[stream]) < seq
+            for stream, seq in target.items()
+        )
+
+    async def _wait(self, *, behind: bool) -> None:
+        """Return when there is something to fold; when behind, when it is worth a transaction."""
+        while self._failed is None:
+            self._wake.clear()
+            waiting = max(len(intake) for intake in self._intakes.values())
+            if waiting and (not behind or waiting >= ENOUGH):
+                return
+            try:
+                await asyncio.wait_for(self._wake.wait(), PAUSE if waiting else None)
+            except TimeoutError:
+                return
+
+    def _fold(self, limits: Mapping[str, int]) -> None:
+        for stream, intake in self._intakes.items():
+            batch = intake.take()
+            if (limit := limits.get(stream)) is not None:
+                batch = [stored for stored in batch if stored.seq <= limit]
+            if batch:
+                self._folder.fold(stream, batch)
+                self.at[stream] = batch[-1].seq

@@ -1,0 +1,1 @@
+"""The refresher: asks every provider for its models and appends what truly changed."""

@@ -1,0 +1,89 @@
+"""How a provider is asked: its key read anew, within the process's bounds, with retries."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from events.audit import Failure
+from services.calls.call import Client
+from services.calls.limits import Limits
+from services.calls.pages import Fetched, fetch_with_retries
+from services.clock import Clock
+from services.keys import KeyUnavailable, Secret, describe, resolve
+from services.providers.table import BUILTIN
+from services.refresher.watched import Watched
+
+
+class Asked(NamedTuple):
+    """What asking brought: a list, or why there is none; and after how many attempts."""
+
+    attempts: int
+    fetched: Fetched | None = None
+    failure: Failure | None = None
+
+
+class Asking:
+    """The way out to all providers, shared by every run of the process."""
+
+    def __init__(self, client: Client, limits: Limits, clock: Clock) -> None:
+        self._client = client
+        self._limits = limits
+        self._clock = clock
+
+    async def ask(self, watched: Watched, *, force: bool, deadline: float) -> Asked:
+        """Fetch the whole list of *watched* within *deadline* seconds of the clock.
+
+        *force* reads it in full, even where it may be unchanged. A provider's fault, and a key that
+        is not there, is a failure, never an exception.
+        """
+        try:
+            secrets = await _secrets(watched)
+        except KeyUnavailable as error:
+            return Asked(0, failure=Failure(class_="credential", message=str(error)))
+        plan = watched.schedule
+        fetched, attempts = await fetch_with_retries(
+            watched.dialect,
+            watched.settings,
+            secrets,
+            client=self._client,
+            limits=self._limits,
+            clock=self._clock,
+            timeout=plan.timeout,
+            max_bytes=plan.max_response_bytes,
+            validators=None if force or watched.listing is None else watched.listing.validators,
+            known_undecodable=watched.undecodable,
+            attempts=plan.attempts,
+            base_delay=plan.base_delay,
+            max_delay=plan.max_delay,
+            multiplier=plan.multiplier,
+            retry_on=plan.retry_on,
+            deadline=deadline,
+        )
+        outcome = fetched.outcome
+        if outcome.group in {"OK", "PARTIAL"}:
+            return Asked(attempts, fetched=fetched)
+        return Asked(
+            attempts,
+            failure=Failure(class_=outcome.class_, message=outcome.message, status=outcome.status),
+        )
+
+
+async def _secrets(watched: Watched) -> dict[str, Secret]:
+    """Read the key and the credentials of a provider anew; raises KeyUnavailable."""
+    settings = watched.settings
+    references = dict(settings.credentials)
+    if settings.credential is not None:
+        references["api_key"] = settings.credential
+    found: dict[str, Secret] = {}
+    for name, reference in references.items():
+        secret = await resolve(reference)
+        if secret is not None:
+            found[name] = secret
+        elif name == "api_key" and not _optional(settings.name):
+            raise KeyUnavailable(f"{describe(reference)} holds no key for {settings.name}")
+    return found
+
+
+def _optional(name: str) -> bool:
+    builtin = BUILTIN.get(name)
+    return builtin is not None and builtin.key_optional

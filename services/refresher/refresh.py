@@ -1,0 +1,172 @@
+"""One provider, once: ask, decide, append, and say how it went.
+
+Every run that started gets exactly one outcome: this module writes it, also for a run that is
+cancelled; for one that a crash cut off, the next start does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+import msgspec
+
+from events.audit import (
+    Failure,
+    RefreshFailed,
+    RefreshOutcome,
+    RefreshReason,
+    RefreshStarted,
+    RefreshSucceeded,
+)
+from events.decide.known import Known, evolve, fold
+from events.decide.models import Decision, batches, decide
+from events.models import ModelAdded, ModelEvent, ModelMissing, ModelRemoved, ModelUpdated
+from events.observation import Observation
+from services import clock as clocks
+from services.jetstream.append import MOST, SequenceConflict
+from services.logs import say
+from services.process import Host
+from services.refresher.asking import Asking
+from services.refresher.known import replay
+from services.refresher.watched import Watched
+
+DEADLINE = 120.0
+"""Seconds of the provider's clock that a run has (health.md §7)."""
+RACES = 20
+"""How often a run decides again because another refresher has appended."""
+
+
+class Run(NamedTuple):
+    """Which run this is, and why."""
+
+    run_id: str
+    force: bool = False
+    reason: RefreshReason = "schedule"
+
+
+async def refresh(host: Host, asking: Asking, watched: Watched, run: Run) -> RefreshOutcome:
+    """Run *run* of a provider to its outcome, which is in the log when this returns.
+
+    A provider's fault is an outcome. Raises what the log raises, and CancelledError after the
+    outcome of class `cancelled` was written.
+    """
+    began = host.clock.monotonic()
+    started = RefreshStarted(
+        at=host.clock.now(),
+        provider=watched.name,
+        run_id=run.run_id,
+        force=run.force,
+        reason=run.reason,
+    )
+    await host.record(started, correlation_id=run.run_id)
+    try:
+        outcome = await _run(host, asking, watched, run)
+    except asyncio.CancelledError:
+        cancelled = _failed(host, watched, run, Failure(class_="cancelled", message="cancelled"))
+        await asyncio.shield(_conclude(host, watched, cancelled, began))
+        raise
+    return await _conclude(host, watched, outcome, began)
+
+
+async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> RefreshOutcome:
+    asked = await asking.ask(watched, force=run.force, deadline=DEADLINE)
+    if asked.fetched is None:
+        failure = asked.failure or Failure(class_="check_error", message="no answer")
+        return _failed(host, watched, run, failure, attempts=asked.attempts)
+    fetched = asked.fetched
+    observation = watched.observed(fetched, host.clock.now())
+    decision = await _append(host, watched, observation, run)
+    return RefreshSucceeded(
+        at=host.clock.now(),
+        provider=watched.name,
+        run_id=run.run_id,
+        attempts=asked.attempts,
+        models=len(observation.records),
+        added=decision.count(ModelAdded),
+        updated=decision.count(ModelUpdated),
+        missing=decision.count(ModelMissing),
+        removed=decision.count(ModelRemoved),
+        skipped=observation.skipped,
+        duplicates=observation.duplicates,
+        complete=observation.complete,
+        not_modified=fetched.not_modified,
+        held=decision.held,
+        observed_at=observation.at,
+    )
+
+
+async def _append(host: Host, watched: Watched, observation: Observation, run: Run) -> Decision:
+    """Decide and append; where another refresher was faster, read what is new and decide again.
+
+    A batch that is in the log stays decided: only what is left of the list is decided again.
+    """
+    appended: list[ModelEvent] = []
+    for _ in range(RACES):
+        known = await _known(host, watched)
+        decision = decide(known, observation, watched.policy, observation.at)
+        try:
+            for batch in batches(decision.events, MOST):
+                sealed = [host.seal(event, correlation_id=run.run_id) for event in batch]
+                done = await host.log.append(
+                    sealed, family="model", provider=watched.name, expected=watched.seq
+                )
+                watched.known = fold(watched.known or known, batch)
+                watched.seq = done.expected
+                appended += batch
+        except SequenceConflict:
+            watched.known = None
+            await asyncio.sleep(clocks.uniform(0, 0.2))
+            continue
+        return Decision(appended, decision.held)
+    raise SequenceConflict(f"{watched.name}: another refresher was faster {RACES} times in a row")
+
+
+async def _known(host: Host, watched: Watched) -> Known:
+    if watched.known is None:
+        replayed = await replay(host.nc, watched.name)
+        watched.known, watched.seq = replayed
+    return watched.known
+
+
+def _failed(
+    host: Host, watched: Watched, run: Run, failure: Failure, *, attempts: int = 0
+) -> RefreshFailed:
+    return RefreshFailed(
+        at=host.clock.now(),
+        provider=watched.name,
+        run_id=run.run_id,
+        attempts=attempts,
+        error=failure,
+    )
+
+
+async def _conclude(
+    host: Host, watched: Watched, outcome: RefreshOutcome, began: float
+) -> RefreshOutcome:
+    """Write the outcome, count what it means, and say it on one line."""
+    duration = round((host.clock.monotonic() - began) * 1000)
+    outcome = msgspec.structs.replace(outcome, duration_ms=duration)
+    await host.record(outcome, correlation_id=outcome.run_id)
+    if watched.known is not None:
+        watched.known = evolve(watched.known, outcome)
+    if outcome.error is None:
+        facts = outcome.added + outcome.updated + outcome.missing + outcome.removed
+        say(
+            "refreshed",
+            provider=watched.name,
+            models=outcome.models,
+            changes=facts,
+            seconds=duration / 1000,
+        )
+    else:
+        say(
+            "failed",
+            level=logging.WARNING,
+            provider=watched.name,
+            error=outcome.error.class_,
+            message=outcome.error.message,
+            attempts=outcome.attempts,
+        )
+    return outcome

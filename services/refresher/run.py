@@ -1,0 +1,201 @@
+"""The refresher's wiring: a task per provider, and the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+import msgspec
+from faststream.nats import NatsBroker
+
+from events.audit import DiscoveryCompleted, DiscoveryStarted, RefreshOutcome
+from events.decide.providers import Registry, Settings
+from events.requests import Accepted, Refresh
+from events.requests import Run as RunReply
+from services import broker as brokers
+from services.broker import CommandRefused
+from services.calls.call import client
+from services.calls.limits import Limits
+from services.config import Config, ConfigError
+from services.logs import say
+from services.process import Host, serve
+from services.refresher.asking import Asking
+from services.refresher.flights import Flights, Ticket
+from services.refresher.known import interrupted
+from services.refresher.refresh import refresh
+from services.refresher.registry import apply
+from services.refresher.watched import Watched
+from services.schedule import ticks
+
+Load = Callable[[], Config]
+
+
+class Refresher:
+    """All providers that this process refreshes, and the runs that are on their way."""
+
+    def __init__(self, host: Host, asking: Asking) -> None:
+        self._host = host
+        self._asking = asking
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[str, Watched] = {}
+        self._flights: dict[str, Flights] = {}
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def follow(self, registry: Registry) -> None:
+        """Watch exactly the enabled providers of *registry*; the others are let go."""
+        for name, watched in list(self._watched.items()):
+            if registry.get(name) != watched.settings:
+                await self._let_go(name)
+        for name, settings in registry.items():
+            if settings.enabled and name not in self._watched:
+                self._watch(settings)
+
+    def _watch(self, settings: Settings) -> None:
+        watched = Watched(settings)
+        fly = partial(refresh, self._host, self._asking, watched)
+        self._watched[settings.name] = watched
+        self._flights[settings.name] = Flights(fly)
+        task = asyncio.create_task(self._keep(watched, self._flights[settings.name]))
+        task.add_done_callback(self._ended)
+        self._tasks[settings.name] = task
+
+    async def _keep(self, watched: Watched, flights: Flights) -> None:
+        """Refresh one provider at each of its ticks; ends only by an error of ours."""
+        owed = await interrupted(self._host.nc, watched.name)
+        if owed is not None:
+            await self._host.record(owed, correlation_id=owed.run_id)
+        grid = ticks(
+            self._host.clock,
+            installation=self._host.log.installation,
+            provider=watched.name,
+            kind="refresh",
+            interval=watched.schedule.interval,
+        )
+        async for _ in grid:
+            await asyncio.shield(flights.request(reason="schedule").ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _let_go(self, name: str) -> None:
+        self._tasks.pop(name).cancel()
+        del self._watched[name]
+        await self._flights.pop(name).stop()
+
+    async def forever(self) -> None:
+        """Wait until a provider's task fails, and raise what it raised."""
+        await self._failed
+
+    async def stop(self) -> None:
+        """End every task; runs on their way get the outcome `cancelled`."""
+        await asyncio.gather(*(self._let_go(name) for name in list(self._watched)))
+
+    async def command(self, request: Refresh, correlation_id: str) -> Accepted:
+        """Carry out the command `refresh`; raises CommandRefused for an unknown provider."""
+        if request.provider is None:
+            tickets = {
+                name: flights.request(force=request.force, reason="command")
+                for name, flights in self._flights.items()
+            }
+            whole = asyncio.create_task(self._discover(tickets, correlation_id))
+        else:
+            if (flights := self._flights.get(request.provider)) is None:
+                known = ", ".join(sorted(self._flights)) or "none"
+                message = f"no enabled provider {request.provider!r}; there are: {known}"
+                raise CommandRefused("not_found", message)
+            ticket = flights.request(force=request.force, reason="command")
+            tickets = {request.provider: ticket}
+            whole = asyncio.create_task(_outcomes(tickets))
+        whole.add_done_callback(_seen)
+        runs = [
+            RunReply(provider=name, run_id=ticket.run.run_id, joined=ticket.joined)
+            for name, ticket in sorted(tickets.items())
+        ]
+        outcomes = None
+        if request.wait:
+            outcomes = [msgspec.to_builtins(one) for one in await asyncio.shield(whole)]
+        return Accepted(accepted=True, correlation_id=correlation_id, runs=runs, outcomes=outcomes)
+
+    async def _discover(
+        self, tickets: dict[str, Ticket], correlation_id: str
+    ) -> list[RefreshOutcome]:
+        """Run over all providers, and tell the audit trail how it began and ended."""
+        clock = self._host.clock
+        began = clock.monotonic()
+        started = DiscoveryStarted(at=clock.now(), run_id=correlation_id, providers=len(tickets))
+        await self._host.record(started, correlation_id=correlation_id)
+        outcomes = await _outcomes(tickets)
+        completed = DiscoveryCompleted(
+            at=clock.now(),
+            run_id=correlation_id,
+            providers=len(tickets),
+            models=sum(outcome.models for outcome in outcomes),
+            errors=sum(outcome.error is not None for outcome in outcomes),
+            duration_ms=round((clock.monotonic() - began) * 1000),
+        )
+        await self._host.record(completed, correlation_id=correlation_id)
+        return outcomes
+
+
+async def _outcomes(tickets: dict[str, Ticket]) -> list[RefreshOutcome]:
+    """Wait for the end of every run, in the order of the providers."""
+    ended = [ticket.ended for _, ticket in sorted(tickets.items())]
+    return await asyncio.gather(*(asyncio.shield(task) for task in ended))
+
+
+def _seen(task: asyncio.Task[list[RefreshOutcome]]) -> None:
+    """Take note of a failure that nobody waits for: the run's own task has told it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        say("failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
+
+
+async def run(config: Config, url: str, *, load: Load) -> None:
+    """Run the refresher until it is told to stop; *load* reads the configuration again on SIGHUP.
+
+    Raises NoServer where nothing listens at *url*.
+    """
+    command: dict[str, Refresher] = {}
+
+    async def carry_out(request: Refresh, correlation_id: str) -> Accepted:
+        if (refresher := command.get("refresher")) is None:
+            raise CommandRefused("unavailable", "the refresher is starting; ask again")
+        return await refresher.command(request, correlation_id)
+
+    def commands(host: Host, broker: NatsBroker) -> None:
+        brokers.answer(host, broker, "refresh", Refresh, carry_out)
+
+    async def work(host: Host) -> None:
+        limits = Limits(config.refresh.max_concurrency, clock=host.clock)
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(client())
+            refresher = Refresher(host, Asking(http, limits, host.clock))
+            stack.push_async_callback(refresher.stop)
+            await refresher.follow(await apply(host, config))
+            command["refresher"] = refresher
+            await host.ready()
+            reloads = asyncio.create_task(_reload(host, refresher, load))
+            stack.callback(reloads.cancel)
+            await refresher.forever()
+
+    await serve("refresher", config, url, work, commands=commands)
+
+
+async def _reload(host: Host, refresher: Refresher, load: Load) -> None:
+    """Read the configuration again at every SIGHUP; a broken one changes nothing."""
+    hung_up = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        try:
+            config = load()
+        except ConfigError as error:
+            say("not reloaded", level=logging.ERROR, errors="; ".join(error.errors))
+            continue
+        await refresher.follow(await apply(host, config))
+        say("reloaded", providers=len(config.providers))

@@ -1,0 +1,66 @@
+"""One provider as a refresher watches it: its settings, what is known, and its last list."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from events.base import Instant, ProviderName
+from events.decide.known import Known
+from events.decide.models import Policy
+from events.decide.providers import Settings
+from events.observation import Observation
+from services.calls.pages import Fetched, Validators
+from services.config import Schedule
+from services.providers import DIALECTS, Dialect
+
+
+class Listing(NamedTuple):
+    """The last list that was read whole; an unchanged body stands for it."""
+
+    observation: Observation
+    validators: Validators
+
+
+class Watched:
+    """A provider's state between two runs; `known` and `seq` are None until they were replayed."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is read yet."""
+        self.settings = settings
+        self.schedule = Schedule.from_settings(settings)
+        self.dialect: Dialect = DIALECTS[settings.dialect]
+        self.known: Known | None = None
+        self.seq = 0
+        self.listing: Listing | None = None
+        self.undecodable = 0
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.settings.name
+
+    @property
+    def policy(self) -> Policy:
+        """How its lists are judged."""
+        return Policy(
+            removal_scans=self.schedule.removal_scans,
+            removal_hold=self.schedule.hold,
+            masked=self.dialect.masked,
+        )
+
+    def observed(self, fetched: Fetched, now: Instant) -> Observation:
+        """Return what *fetched* amounts to, and keep it as the last list if it was whole."""
+        if fetched.not_modified and self.listing is not None:
+            return self.listing.observation._replace(at=now)
+        observation = Observation(
+            provider=ProviderName(self.name),
+            at=now,
+            records=fetched.records,
+            complete=fetched.complete,
+            skipped=fetched.skipped,
+            duplicates=fetched.duplicates,
+        )
+        self.undecodable = fetched.undecodable
+        whole = fetched.complete and fetched.validators is not None
+        self.listing = Listing(observation, fetched.validators) if whole else None
+        return observation
