@@ -1,6 +1,7 @@
-"""The built-in providers: one row each. Pure data; what a row leaves out is the dialect's.
+"""The built-in providers: a row each. A provider of a known dialect is one line of data.
 
-Source: design/providers.md §1.1, and §5 for the dates that mean nothing.
+Source: the vendors' SDKs and documentation, and recorded answers; the names are the SDKs' first,
+then those of models.dev.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from events.decide.providers import Settings
 
 
 class Option(NamedTuple):
-    """A value that an address or a header needs; *variables* give it where no file does."""
+    """An option of a provider, and the environment variables that give it, in order."""
 
     name: str
     variables: tuple[str, ...] = ()
-    required: bool = True
+    needed: bool = True
     default: Any = None
 
 
@@ -31,142 +32,109 @@ class Credential(NamedTuple):
 class Builtin(NamedTuple):
     """A provider that needs no more than its name.
 
-    *base_url* is the list URL up to the dialect's tail, its ``{…}`` filled from options; *keys* are
-    variables in order of precedence, *key_optional* says that the list answers without one;
-    *models_dev* is its name there (or names, in order, by blanks); *auto*: used without a file when
-    its key is set, even without one (`open`), or never; *local*: its owner changes the list by
-    hand; *address* names variables that replace *base_url*. The rest is what its rows have of their
-    own: a *tail*, an id *prefix* to cut, the *unit* of token prices, a `created` that is no date
-    (not *dated*), the ids that serve where it has no list.
+    *base_url* is the list URL up to the dialect's tail; ``{...}`` in it is filled from the options.
+    *keys* are the variables that may hold its key, in order; with *key_optional* the list answers
+    without one. *models_dev* is where enrichment looks. *auto*: used when there is no configuration
+    file: with a key (`yes`), even without (`open`), or never (`no`). *tail* replaces the dialect's
+    own, *id_prefix* is cut off every id, *price_unit* is what its prices are per, and where
+    *created_known* is False its dates of creation mean nothing. *local*: its owner changes its
+    models by hand, so an absence is believed at once. *credentials* are what it can do with beside
+    or instead of a key; *static* ids serve where it has no list.
     """
 
     name: str
     dialect: str
     base_url: str
     keys: tuple[str, ...] = ()
-    key_optional: bool = False
     options: tuple[Option, ...] = ()
-    models_dev: str | None = None
+    models_dev: tuple[str, ...] = ()
     auto: Literal["yes", "open", "no"] = "yes"
+    key_optional: bool = False
     local: bool = False
-    credentials: tuple[Credential, ...] = ()
-    address: tuple[str, ...] = ()
+    base_url_variable: str | None = None
     tail: str | None = None
-    prefix: str = ""
-    unit: Literal["token", "million"] | None = None
-    dated: bool = True
+    id_prefix: str = ""
+    price_unit: Literal["token", "million"] | None = None
+    created_known: bool = True
+    credentials: tuple[Credential, ...] = ()
     static: tuple[str, ...] = ()
 
 
-_GEMINI = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY")
-_TOGETHER = ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")
-_FIREWORKS = ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY")
-_DASHSCOPE = "https://dashscope-intl.aliyuncs.com"
+def _must(name: str, *variables: str) -> Option:
+    return Option(name, variables)
+
+
+def _may(name: str, *variables: str, default: Any = None) -> Option:  # noqa: ANN401 - JSON
+    return Option(name, variables, needed=False, default=default)
+
+
 _ENTRA = (
     Credential("tenant_id", "AZURE_TENANT_ID"),
     Credential("client_id", "AZURE_CLIENT_ID"),
     Credential("client_secret", "AZURE_CLIENT_SECRET"),
 )
 
-
-def _plain(  # noqa: PLR0913 - a row has many cells
-    name: str,
-    base_url: str,
-    keys: str,
-    models_dev: str | None = None,
-    *,
-    dialect: str = "openai",
-    key_optional: bool = False,
-    auto: Literal["yes", "open", "no"] = "yes",
-    local: bool = False,
-    tail: str | None = None,
-    prefix: str = "",
-    unit: Literal["token", "million"] | None = None,
-    dated: bool = True,
-    static: tuple[str, ...] = (),
-) -> Builtin:
-    """Make a row without options; *keys* by blanks."""
-    return Builtin(
-        name=name,
-        dialect=dialect,
-        base_url=base_url,
-        keys=tuple(keys.split()),
-        key_optional=key_optional,
-        models_dev=models_dev,
-        auto=auto,
-        local=local,
-        tail=tail,
-        prefix=prefix,
-        unit=unit,
-        dated=dated,
-        static=static,
-    )
-
-
 _ROWS = (
     Builtin(
         "openai",
         "openai",
         "https://api.openai.com/v1",
-        ("OPENAI_API_KEY",),
-        options=(
-            Option("organization", ("OPENAI_ORG_ID",), required=False),
-            Option("project", ("OPENAI_PROJECT_ID",), required=False),
-        ),
-        models_dev="openai",
+        keys=("OPENAI_API_KEY",),
+        options=(_may("organization", "OPENAI_ORG_ID"), _may("project", "OPENAI_PROJECT_ID")),
+        models_dev=("openai",),
     ),
     Builtin(
         "azure",
         "azure",
         "https://{resource}.openai.azure.com",
-        ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
-        options=(Option("resource", ("AZURE_RESOURCE_NAME",)),),
-        models_dev="azure",
+        keys=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
+        options=(_must("resource", "AZURE_RESOURCE_NAME"),),
+        base_url_variable="AZURE_OPENAI_ENDPOINT",
+        models_dev=("azure",),
         credentials=(Credential("access_token", "AZURE_OPENAI_AD_TOKEN"), *_ENTRA),
-        address=("AZURE_OPENAI_ENDPOINT",),
     ),
     Builtin(
         "azure-management",
         "azure_management",
         "https://management.azure.com",
-        options=(Option("subscription", ("AZURE_SUBSCRIPTION_ID",)), Option("location")),
-        models_dev="azure",
+        options=(_must("subscription", "AZURE_SUBSCRIPTION_ID"), _must("location")),
+        models_dev=("azure",),
         auto="no",
         credentials=_ENTRA,
     ),
-    _plain(
+    Builtin(
+        "anthropic",
         "anthropic",
         "https://api.anthropic.com",
-        "ANTHROPIC_API_KEY",
-        "anthropic",
-        dialect="anthropic",
+        keys=("ANTHROPIC_API_KEY",),
+        models_dev=("anthropic",),
     ),
     Builtin(
         "gemini",
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta",
-        _GEMINI,
-        models_dev="google",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+        models_dev=("google",),
     ),
     Builtin(
         "gemini-openai",
         "openai",
         "https://generativelanguage.googleapis.com/v1beta/openai",
-        _GEMINI,
-        models_dev="google",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+        models_dev=("google",),
         auto="no",
-        prefix="models/",
+        id_prefix="models/",
     ),
     Builtin(
         "vertex",
         "vertex",
         "https://{location}-aiplatform.googleapis.com/v1beta1",
         options=(
-            Option("project", ("GOOGLE_CLOUD_PROJECT", "GOOGLE_VERTEX_PROJECT")),
-            Option("location", ("GOOGLE_CLOUD_LOCATION", "GOOGLE_VERTEX_LOCATION")),
-            Option("publishers", required=False, default=["google", "anthropic", "meta"]),
+            _must("project", "GOOGLE_CLOUD_PROJECT", "GOOGLE_VERTEX_PROJECT"),
+            _must("location", "GOOGLE_CLOUD_LOCATION", "GOOGLE_VERTEX_LOCATION"),
+            _may("publishers", default=["google", "anthropic", "meta"]),
         ),
-        models_dev="google-vertex",
+        models_dev=("google-vertex",),
         auto="no",
         credentials=(Credential("service_account", "GOOGLE_APPLICATION_CREDENTIALS", file=True),),
     ),
@@ -174,356 +142,453 @@ _ROWS = (
         "bedrock",
         "bedrock",
         "https://bedrock.{region}.amazonaws.com",
-        ("AWS_BEARER_TOKEN_BEDROCK",),
-        options=(Option("region", ("AWS_REGION", "AWS_DEFAULT_REGION")),),
-        models_dev="amazon-bedrock",
+        keys=("AWS_BEARER_TOKEN_BEDROCK",),
+        options=(_must("region", "AWS_REGION", "AWS_DEFAULT_REGION"),),
+        models_dev=("amazon-bedrock",),
         credentials=(
             Credential("access_key_id", "AWS_ACCESS_KEY_ID"),
             Credential("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
             Credential("session_token", "AWS_SESSION_TOKEN"),
         ),
     ),
-    _plain("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral", dialect="mistral"),
-    _plain(
-        "cohere", "https://api.cohere.com", "CO_API_KEY COHERE_API_KEY", "cohere", dialect="cohere"
+    Builtin(
+        "mistral",
+        "mistral",
+        "https://api.mistral.ai/v1",
+        keys=("MISTRAL_API_KEY",),
+        models_dev=("mistral",),
     ),
-    _plain(
+    Builtin(
+        "cohere",
+        "cohere",
+        "https://api.cohere.com",
+        keys=("CO_API_KEY", "COHERE_API_KEY"),
+        models_dev=("cohere",),
+    ),
+    Builtin(
         "groq",
+        "openrouter_provider",
         "https://api.groq.com/openai/v1",
-        "GROQ_API_KEY",
-        "groq",
-        dialect="openrouter_provider",
+        keys=("GROQ_API_KEY",),
+        models_dev=("groq",),
     ),
     Builtin(
         "together",
         "together",
         "https://api.together.xyz/v1",
-        _TOGETHER,
-        models_dev="togetherai",
+        keys=("TOGETHER_API_KEY", "TOGETHERAI_API_KEY"),
+        models_dev=("togetherai",),
     ),
     Builtin(
         "together-catalog",
         "together_catalog",
         "https://api.together.ai/v2",
-        _TOGETHER,
-        models_dev="togetherai",
+        keys=("TOGETHER_API_KEY", "TOGETHERAI_API_KEY"),
+        models_dev=("togetherai",),
         auto="no",
     ),
     Builtin(
         "fireworks",
         "openai",
         "https://api.fireworks.ai/inference/v1",
-        _FIREWORKS,
-        models_dev="fireworks-ai",
+        keys=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
+        models_dev=("fireworks-ai",),
     ),
     Builtin(
         "fireworks-account",
         "fireworks",
         "https://api.fireworks.ai/v1",
-        _FIREWORKS,
-        options=(
-            Option("account", ("FIREWORKS_ACCOUNT_ID",), required=False, default="fireworks"),
-        ),
-        models_dev="fireworks-ai",
+        keys=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
+        options=(_may("account", "FIREWORKS_ACCOUNT_ID", default="fireworks"),),
+        models_dev=("fireworks-ai",),
         auto="no",
     ),
-    _plain("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "deepseek"),
-    _plain("xai", "https://api.x.ai/v1", "XAI_API_KEY", "xai", dialect="xai"),
-    _plain(
+    Builtin(
+        "deepseek",
+        "openai",
+        "https://api.deepseek.com",
+        keys=("DEEPSEEK_API_KEY",),
+        models_dev=("deepseek",),
+    ),
+    Builtin("xai", "xai", "https://api.x.ai/v1", keys=("XAI_API_KEY",), models_dev=("xai",)),
+    Builtin(
         "perplexity",
+        "openai",
         "https://api.perplexity.ai/v1",
-        "PERPLEXITY_API_KEY PERPLEXITYAI_API_KEY",
-        "perplexity perplexity-agent",
+        keys=("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"),
+        models_dev=("perplexity", "perplexity-agent"),
         static=("sonar", "sonar-deep-research", "sonar-pro", "sonar-reasoning-pro"),
     ),
-    _plain(
+    Builtin(
+        "openrouter",
         "openrouter",
         "https://openrouter.ai/api/v1",
-        "OPENROUTER_API_KEY",
-        "openrouter",
-        dialect="openrouter",
+        keys=("OPENROUTER_API_KEY",),
         key_optional=True,
+        models_dev=("openrouter",),
         auto="open",
     ),
-    _plain(
+    Builtin(
         "cerebras",
+        "openai",
         "https://api.cerebras.ai/v1",
-        "CEREBRAS_API_KEY",
-        "cerebras",
+        keys=("CEREBRAS_API_KEY",),
+        models_dev=("cerebras",),
         tail="/models?format=huggingface",
-        unit="million",
+        price_unit="million",
     ),
-    _plain(
+    Builtin(
         "sambanova",
+        "openai",
         "https://api.sambanova.ai/v1",
-        "SAMBANOVA_API_KEY",
+        keys=("SAMBANOVA_API_KEY",),
         key_optional=True,
-        unit="token",
+        price_unit="token",
     ),
-    _plain(
+    Builtin(
         "nvidia",
+        "openai",
         "https://integrate.api.nvidia.com/v1",
-        "NVIDIA_API_KEY NVIDIA_NIM_API_KEY",
-        "nvidia",
+        keys=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
         key_optional=True,
+        models_dev=("nvidia",),
     ),
-    _plain(
+    Builtin(
         "github-models",
+        "github_models",
         "https://models.github.ai/catalog",
-        "GITHUB_TOKEN",
-        "github-models",
-        dialect="github_models",
-        auto="no",  # retired
+        keys=("GITHUB_TOKEN",),
+        models_dev=("github-models",),
+        auto="no",
     ),
     Builtin(
         "cloudflare",
         "cloudflare",
         "https://api.cloudflare.com/client/v4",
-        ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
-        options=(Option("account", ("CLOUDFLARE_ACCOUNT_ID",)),),
-        models_dev="cloudflare-workers-ai",
+        keys=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
+        options=(_must("account", "CLOUDFLARE_ACCOUNT_ID"),),
+        models_dev=("cloudflare-workers-ai",),
     ),
     Builtin(
         "replicate",
         "replicate",
         "https://api.replicate.com/v1",
-        ("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
-        options=(Option("collections", required=False, default=["official"]),),
+        keys=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
+        options=(_may("collections", default=["official"]),),
     ),
-    _plain(
+    Builtin(
+        "deepinfra",
         "deepinfra",
         "https://api.deepinfra.com/v1/openai",
-        "DEEPINFRA_API_KEY DEEPINFRA_TOKEN",
-        "deepinfra",
-        dialect="deepinfra",
+        keys=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
         key_optional=True,
+        models_dev=("deepinfra",),
     ),
-    _plain(
+    Builtin(
+        "novita",
         "novita",
         "https://api.novita.ai/v3/openai",
-        "NOVITA_API_KEY",
-        "novita-ai",
-        dialect="novita",
+        keys=("NOVITA_API_KEY",),
+        models_dev=("novita-ai",),
     ),
-    _plain(
+    Builtin(
+        "huggingface",
         "huggingface",
         "https://router.huggingface.co/v1",
-        "HF_TOKEN HUGGINGFACE_API_KEY",
-        "huggingface",
-        dialect="huggingface",
+        keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         key_optional=True,
+        models_dev=("huggingface",),
     ),
-    _plain(
+    Builtin(
+        "vercel",
         "vercel",
         "https://ai-gateway.vercel.sh/v1",
-        "AI_GATEWAY_API_KEY VERCEL_AI_GATEWAY_API_KEY",
-        "vercel",
-        dialect="vercel",
+        keys=("AI_GATEWAY_API_KEY", "VERCEL_AI_GATEWAY_API_KEY"),
         key_optional=True,
+        models_dev=("vercel",),
     ),
-    _plain("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", "moonshotai", dated=False),
-    _plain(
+    Builtin(
+        "moonshot",
+        "openai",
+        "https://api.moonshot.ai/v1",
+        keys=("MOONSHOT_API_KEY",),
+        models_dev=("moonshotai",),
+        created_known=False,
+    ),
+    Builtin(
         "moonshot-cn",
+        "openai",
         "https://api.moonshot.cn/v1",
-        "MOONSHOT_API_KEY",
-        "moonshotai-cn",
+        keys=("MOONSHOT_API_KEY",),
+        models_dev=("moonshotai-cn",),
         auto="no",
-        dated=False,
+        created_known=False,
     ),
-    _plain("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "zai"),
-    _plain(
+    Builtin(
+        "zai", "openai", "https://api.z.ai/api/paas/v4", keys=("ZAI_API_KEY",), models_dev=("zai",)
+    ),
+    Builtin(
         "zhipu",
+        "openai",
         "https://open.bigmodel.cn/api/paas/v4",
-        "ZHIPUAI_API_KEY ZHIPU_API_KEY",
-        "zhipuai",
+        keys=("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
+        models_dev=("zhipuai",),
     ),
-    _plain(
+    Builtin(
         "dashscope",
-        f"{_DASHSCOPE}/api/v1",
-        "DASHSCOPE_API_KEY",
-        "alibaba",
-        dialect="dashscope",
+        "dashscope",
+        "https://dashscope-intl.aliyuncs.com/api/v1",
+        keys=("DASHSCOPE_API_KEY",),
+        models_dev=("alibaba",),
     ),
-    _plain(
+    Builtin(
         "dashscope-openai",
-        f"{_DASHSCOPE}/compatible-mode/v1",
-        "DASHSCOPE_API_KEY",
-        "alibaba",
+        "openai",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        keys=("DASHSCOPE_API_KEY",),
+        models_dev=("alibaba",),
         auto="no",
     ),
-    _plain("minimax", "https://api.minimax.io/v1", "MINIMAX_API_KEY", "minimax"),
-    _plain(
-        "minimax-anthropic",
-        "https://api.minimax.io/anthropic",
-        "MINIMAX_API_KEY",
+    Builtin(
         "minimax",
-        dialect="anthropic",
+        "openai",
+        "https://api.minimax.io/v1",
+        keys=("MINIMAX_API_KEY",),
+        models_dev=("minimax",),
+    ),
+    Builtin(
+        "minimax-anthropic",
+        "anthropic",
+        "https://api.minimax.io/anthropic",
+        keys=("MINIMAX_API_KEY",),
+        models_dev=("minimax",),
         auto="no",
     ),
-    _plain("elevenlabs", "https://api.elevenlabs.io", "ELEVENLABS_API_KEY", dialect="elevenlabs"),
-    _plain(
+    Builtin("elevenlabs", "elevenlabs", "https://api.elevenlabs.io", keys=("ELEVENLABS_API_KEY",)),
+    Builtin(
+        "venice",
         "venice",
         "https://api.venice.ai/api/v1",
-        "VENICE_API_KEY VENICE_AI_API_KEY",
-        "venice",
-        dialect="venice",
+        keys=("VENICE_API_KEY", "VENICE_AI_API_KEY"),
         key_optional=True,
+        models_dev=("venice",),
     ),
-    _plain(
+    Builtin(
         "baseten",
+        "openrouter_provider",
         "https://inference.baseten.co/v1",
-        "BASETEN_API_KEY",
-        "baseten",
-        dialect="openrouter_provider",
+        keys=("BASETEN_API_KEY",),
+        models_dev=("baseten",),
     ),
-    _plain(
+    Builtin(
         "targon",
+        "openrouter_provider",
         "https://api.targon.com/v1",
-        "TARGON_API_KEY",
-        dialect="openrouter_provider",
+        keys=("TARGON_API_KEY",),
         key_optional=True,
     ),
-    _plain(
+    Builtin(
         "atlascloud",
+        "openrouter_provider",
         "https://api.atlascloud.ai/v1",
-        "ATLASCLOUD_API_KEY",
-        dialect="openrouter_provider",
+        keys=("ATLASCLOUD_API_KEY",),
     ),
-    _plain(
+    Builtin(
         "chutes",
+        "openrouter_provider",
         "https://llm.chutes.ai/v1",
-        "CHUTES_API_KEY",
-        "chutes",
-        dialect="openrouter_provider",
+        keys=("CHUTES_API_KEY",),
         key_optional=True,
-        unit="million",
-        dated=False,
+        models_dev=("chutes",),
+        price_unit="million",
+        created_known=False,
     ),
-    _plain(
+    Builtin(
         "ovhcloud",
+        "openrouter_provider",
         "https://catalog.endpoints.ai.ovh.net/rest/v2",
-        "OVHCLOUD_API_KEY",
-        "ovhcloud",
-        dialect="openrouter_provider",
+        keys=("OVHCLOUD_API_KEY",),
         key_optional=True,
+        models_dev=("ovhcloud",),
         tail="/openrouter",
     ),
-    _plain(
+    Builtin(
         "redpill",
+        "openrouter",
         "https://api.redpill.ai/v1",
-        "REDPILL_API_KEY",
-        dialect="openrouter",
+        keys=("REDPILL_API_KEY",),
         tail="/models",
     ),
-    _plain(
+    Builtin(
         "friendli",
+        "openai",
         "https://api.friendli.ai/serverless/v1",
-        "FRIENDLI_TOKEN",
-        "friendli",
-        unit="million",
+        keys=("FRIENDLI_TOKEN",),
+        models_dev=("friendli",),
+        price_unit="million",
     ),
-    _plain(
+    Builtin(
         "featherless",
+        "openai",
         "https://api.featherless.ai/v1",
-        "FEATHERLESS_API_KEY FEATHERLESS_AI_API_KEY",
+        keys=("FEATHERLESS_API_KEY", "FEATHERLESS_AI_API_KEY"),
     ),
-    _plain("poe", "https://api.poe.com/v1", "POE_API_KEY", "poe", key_optional=True),
-    _plain(
-        "pollinations",
-        "https://text.pollinations.ai/openai",
-        "POLLINATIONS_API_KEY",
+    Builtin(
+        "poe",
+        "openai",
+        "https://api.poe.com/v1",
+        keys=("POE_API_KEY",),
         key_optional=True,
-        dated=False,
+        models_dev=("poe",),
     ),
-    _plain("infermatic", "https://api.totalgpt.ai/v1", "INFERMATIC_API_KEY"),
-    _plain("hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY", dated=False),
-    _plain(
+    Builtin(
+        "pollinations",
+        "openai",
+        "https://text.pollinations.ai/openai",
+        keys=("POLLINATIONS_API_KEY",),
+        key_optional=True,
+        created_known=False,
+    ),
+    Builtin("infermatic", "openai", "https://api.totalgpt.ai/v1", keys=("INFERMATIC_API_KEY",)),
+    Builtin(
+        "hyperbolic",
+        "openai",
+        "https://api.hyperbolic.xyz/v1",
+        keys=("HYPERBOLIC_API_KEY",),
+        created_known=False,
+    ),
+    Builtin(
         "nebius",
+        "openai",
         "https://api.tokenfactory.nebius.com/v1",
-        "NEBIUS_API_KEY",
-        "nebius",
+        keys=("NEBIUS_API_KEY",),
+        models_dev=("nebius",),
         tail="/models?verbose=true",
-        dated=False,
+        created_known=False,
     ),
-    _plain("mancer", "https://neuro.mancer.tech/oai/v1", "MANCER_API_KEY", unit="million"),
-    _plain("llm7", "https://api.llm7.io/v1", "LLM7_API_KEY", key_optional=True, dated=False),
-    _plain("aihorde", "https://oai.aihorde.net/v1", "AIHORDE_KEY"),
-    _plain("aihubmix", "https://aihubmix.com/api/v1", "AIHUBMIX_API_KEY", "aihubmix"),
-    _plain("aimlapi", "https://api.aimlapi.com/v1", "AIML_API_KEY"),
-    _plain("avian", "https://api.avian.io/v1", "AVIAN_API_KEY"),
-    _plain("cortecs", "https://api.cortecs.ai/v1", "CORTECS_API_KEY", "cortecs"),
-    _plain("enfer", "https://api.enfer.ai/v1", "ENFER_API_KEY"),
-    _plain(
+    Builtin(
+        "mancer",
+        "openai",
+        "https://neuro.mancer.tech/oai/v1",
+        keys=("MANCER_API_KEY",),
+        price_unit="million",
+    ),
+    Builtin(
+        "llm7",
+        "openai",
+        "https://api.llm7.io/v1",
+        keys=("LLM7_API_KEY",),
+        key_optional=True,
+        created_known=False,
+    ),
+    Builtin("aihorde", "openai", "https://oai.aihorde.net/v1", keys=("AIHORDE_KEY",)),
+    Builtin(
+        "aihubmix",
+        "openai",
+        "https://aihubmix.com/api/v1",
+        keys=("AIHUBMIX_API_KEY",),
+        models_dev=("aihubmix",),
+    ),
+    Builtin("aimlapi", "openai", "https://api.aimlapi.com/v1", keys=("AIML_API_KEY",)),
+    Builtin("avian", "openai", "https://api.avian.io/v1", keys=("AVIAN_API_KEY",)),
+    Builtin(
+        "cortecs",
+        "openai",
+        "https://api.cortecs.ai/v1",
+        keys=("CORTECS_API_KEY",),
+        models_dev=("cortecs",),
+    ),
+    Builtin("enfer", "openai", "https://api.enfer.ai/v1", keys=("ENFER_API_KEY",)),
+    Builtin(
         "inference-net",
+        "openai",
         "https://api.inference.net/v1",
-        "INFERENCE_API_KEY INFERENCENET_API_KEY",
-        "inference",
+        keys=("INFERENCE_API_KEY", "INFERENCENET_API_KEY"),
+        models_dev=("inference",),
     ),
-    _plain(
+    Builtin(
         "ionet",
+        "openai",
         "https://api.intelligence.io.solutions/api/v1",
-        "IOINTELLIGENCE_API_KEY",
-        "io-net",
+        keys=("IOINTELLIGENCE_API_KEY",),
+        models_dev=("io-net",),
     ),
-    _plain("morph", "https://api.morphllm.com/v1", "MORPH_API_KEY MORPHLLM_API_KEY", "morph"),
-    _plain("neuralwatt", "https://api.neuralwatt.com/v1", "NEURALWATT_API_KEY", "neuralwatt"),
-    _plain("opencode", "https://opencode.ai/zen/v1", "OPENCODE_API_KEY", "opencode"),
-    _plain("parasail", "https://api.parasail.io/v1", "PARASAIL_API_KEY"),
-    _plain("synthetic", "https://api.synthetic.new/openai/v1", "SYNTHETIC_API_KEY", "synthetic"),
+    Builtin(
+        "morph",
+        "openai",
+        "https://api.morphllm.com/v1",
+        keys=("MORPH_API_KEY", "MORPHLLM_API_KEY"),
+        models_dev=("morph",),
+    ),
+    Builtin(
+        "neuralwatt",
+        "openai",
+        "https://api.neuralwatt.com/v1",
+        keys=("NEURALWATT_API_KEY",),
+        models_dev=("neuralwatt",),
+    ),
+    Builtin(
+        "opencode",
+        "openai",
+        "https://opencode.ai/zen/v1",
+        keys=("OPENCODE_API_KEY",),
+        models_dev=("opencode",),
+    ),
+    Builtin("parasail", "openai", "https://api.parasail.io/v1", keys=("PARASAIL_API_KEY",)),
+    Builtin(
+        "synthetic",
+        "openai",
+        "https://api.synthetic.new/openai/v1",
+        keys=("SYNTHETIC_API_KEY",),
+        models_dev=("synthetic",),
+    ),
     Builtin(
         "ollama",
         "ollama",
         "http://127.0.0.1:11434",
         key_optional=True,
+        base_url_variable="OLLAMA_HOST",
         auto="open",
         local=True,
-        address=("OLLAMA_HOST",),
     ),
-    _plain(
-        "ollama-cloud", "https://ollama.com", "OLLAMA_API_KEY", "ollama-cloud", dialect="ollama"
+    Builtin(
+        "ollama-cloud",
+        "ollama",
+        "https://ollama.com",
+        keys=("OLLAMA_API_KEY",),
+        models_dev=("ollama-cloud",),
     ),
-    _plain(
+    Builtin(
+        "lmstudio",
         "lmstudio",
         "http://127.0.0.1:1234",
-        "LM_API_TOKEN LMSTUDIO_API_KEY",
-        "lmstudio",
-        dialect="lmstudio",
+        keys=("LM_API_TOKEN", "LMSTUDIO_API_KEY"),
         key_optional=True,
+        models_dev=("lmstudio",),
         auto="no",
         local=True,
     ),
-    _plain(
+    Builtin(
         "vllm",
+        "openai",
         "http://127.0.0.1:8000/v1",
-        "VLLM_API_KEY",
+        keys=("VLLM_API_KEY",),
         key_optional=True,
         auto="no",
         local=True,
     ),
-    _plain("sglang", "http://127.0.0.1:30000/v1", "", key_optional=True, auto="no", local=True),
-    _plain(
-        "llamacpp",
-        "http://127.0.0.1:8080",
-        "",
-        dialect="llamacpp",
-        key_optional=True,
-        auto="no",
-        local=True,
+    Builtin(
+        "sglang", "openai", "http://127.0.0.1:30000/v1", key_optional=True, auto="no", local=True
     ),
-    _plain(
-        "tgi",
-        "http://127.0.0.1:8080",
-        "",
-        dialect="tgi",
-        key_optional=True,
-        auto="no",
-        local=True,
+    Builtin(
+        "llamacpp", "llamacpp", "http://127.0.0.1:8080", key_optional=True, auto="no", local=True
     ),
-    _plain(
+    Builtin("tgi", "tgi", "http://127.0.0.1:8080", key_optional=True, auto="no", local=True),
+    Builtin(
+        "litellm",
         "litellm",
         "http://127.0.0.1:4000",
-        "LITELLM_PROXY_API_KEY LITELLM_API_KEY",
-        dialect="litellm",
+        keys=("LITELLM_PROXY_API_KEY", "LITELLM_API_KEY"),
         key_optional=True,
         auto="no",
         local=True,
