@@ -1,0 +1,44 @@
+"""A body becomes a page of rows, or an outcome that says why it is none."""
+
+from __future__ import annotations
+
+import msgspec
+
+from events.decide.providers import Settings
+from services.calls.call import Outcome
+from services.calls.classify import GROUPS
+from services.providers import Dialect, Page, Refused
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def decoded(dialect: Dialect, outcome: Outcome, url: str, settings: Settings) -> Page | Outcome:
+    """Return the page that the body of *outcome*, read from *url*, holds.
+
+    An outcome that is not ``ok`` comes back as it is, and one whose body is no page with the class
+    and the message that say so. The type that the answer claims does not matter.
+    """
+    if outcome.class_ != "ok":
+        return outcome
+    body = outcome.body.removeprefix(BYTE_ORDER_MARK)  # some servers begin with one
+    if not body.strip():
+        return failed(outcome, "an empty body")
+    try:
+        body.decode()  # the parser does not look at strings that no field takes
+        return dialect.parse(body, url, settings)
+    except Refused as refused:
+        class_ = refused.class_ if refused.class_ in GROUPS else "invalid_response"
+        return failed(outcome, f"HTTP {outcome.status}: {refused.message}", class_)
+    except UnicodeDecodeError as error:
+        return failed(outcome, f"no UTF-8 at byte {error.start}")
+    except RecursionError:
+        return failed(outcome, "JSON that is nested too deeply")
+    except msgspec.MsgspecError as error:
+        if body.lstrip().startswith(b"<"):
+            return failed(outcome, "a page, not an answer of the API")
+        return failed(outcome, str(error))
+
+
+def failed(outcome: Outcome, message: str, class_: str = "invalid_response") -> Outcome:
+    """Return *outcome* as a failure of *class_*, for the reason *message*."""
+    return outcome._replace(class_=class_, group=GROUPS[class_], message=message)

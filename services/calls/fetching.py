@@ -1,0 +1,224 @@
+"""One fetch of a provider's list within its bounds, and again where it failed in passing.
+
+The loop is tenacity's; waits and clock are ours. Source: health.md, section 7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import NotRequired, TypedDict, Unpack
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from events.decide.providers import Settings
+from services.calls.call import Client, Outcome, call, host_of
+from services.calls.classify import GROUPS
+from services.calls.limits import Limits
+from services.calls.pages import Fetched, Validators, read
+from services.calls.tokens import Tokens
+from services.calls.waiting import asked, backoff
+from services.calls.wording import one_line
+from services.clock import Clock, uniform
+from services.keys import Secret
+from services.providers import Dialect, Request
+
+FAMILIES = {
+    "timeout": ("timeout_connect", "timeout_read", "timeout_total"),
+    "dns": ("dns", "dns_nx"),
+}
+"""Words of `retry_on` that stand for several classes; every other is a class."""
+
+
+class Bounds(TypedDict):
+    """What every attempt of a run has in common; see `fetch`."""
+
+    client: Client
+    max_bytes: int
+    validators: Validators | None
+    known_undecodable: NotRequired[int]
+    connect_timeout: NotRequired[float | None]
+    worked: NotRequired[bool]
+    tokens: NotRequired[Tokens | None]
+
+
+async def fetch(  # noqa: PLR0913 - the bounds of one fetch
+    dialect: Dialect,
+    settings: Settings,
+    secrets: Mapping[str, Secret],
+    *,
+    client: Client,
+    limits: Limits,
+    timeout: float,  # noqa: ASYNC109 - the bound of the fetch, an outcome and no exception
+    max_bytes: int,
+    validators: Validators | None,
+    clock: Clock,
+    known_undecodable: int = 0,
+    connect_timeout: float | None = None,
+    worked: bool = False,
+    tokens: Tokens | None = None,
+) -> Fetched:
+    """Read the whole list of a provider within *timeout* seconds, and say how that ended.
+
+    The time begins when the process's *limits* let it. *secrets* holds `api_key`, the names of
+    `credentials`, and ``headers.<name>`` for each of the settings' headers that is a reference.
+    *max_bytes* bounds one page. For *validators* and *known_undecodable* see `read`. *worked*: the
+    list has been read with these settings before. The outcome carries the time of all calls and no
+    body. A provider's fault is never raised.
+    """
+    loop = asyncio.get_running_loop()
+    tokens = tokens or Tokens(clock)
+    full = secrets
+    known = list(full.values())
+
+    async def ask(request: Request, *, own: bool = False) -> Outcome:
+        """Make one call in what is left of the time; *own*: to the provider, not its token's."""
+        left = timeout - (loop.time() - started)
+        if left <= 0:
+            message = f"not all pages within {timeout:g} s"
+            return Outcome("timeout_total", GROUPS["timeout_total"], message=message)
+        return await call(
+            client,
+            request,
+            timeout=left,
+            connect_timeout=min(left, connect_timeout or timeout / 2),
+            max_bytes=max_bytes,
+            secrets=known,
+            clock=clock,
+            codes=dialect.codes,
+            worked=worked and own,
+        )
+
+    async def ask_provider(request: Request) -> Outcome:
+        headers = _headers(dialect, settings, full, request)
+        if dialect.sign is not None:
+            signed = request._replace(headers=headers)
+            headers |= _lower(dialect.sign(signed, settings, full, clock.utcnow()))
+        return await ask(request._replace(headers=headers), own=True)
+
+    async with limits.slot(host_of(settings.base_url), settings.priority):
+        started = loop.time()
+        given = await tokens.secrets(dialect, settings, secrets, ask)
+        if isinstance(given, Outcome):
+            fetched = Fetched(given)
+        else:
+            full = given
+            known = list(full.values())
+            fetched = await read(
+                dialect,
+                settings,
+                ask_provider,
+                validators=validators,
+                known_undecodable=known_undecodable,
+            )
+        took = round((loop.time() - started) * 1000)
+    outcome = fetched.outcome
+    if outcome.status == 401:  # noqa: PLR2004 - unauthorized
+        tokens.drop(settings, secrets)
+    message = one_line(outcome.message, known)  # a dialect's may quote the body
+    return fetched._replace(outcome=outcome._replace(message=message, latency_ms=took, body=b""))
+
+
+def _headers(
+    dialect: Dialect, settings: Settings, secrets: Mapping[str, Secret], request: Request
+) -> dict[str, str]:
+    """Return what goes with *request*: the dialect's headers, the user's own, then its own."""
+    custom: dict[str, str] = {}
+    for name, value in settings.headers.items():
+        secret = secrets.get(f"headers.{name}")
+        if isinstance(value, str):
+            custom[name] = value
+        elif secret is not None:
+            custom[name] = secret.reveal()
+    return _lower(dialect.headers(settings, secrets)) | _lower(custom) | _lower(request.headers)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def classes(retry_on: Sequence[str]) -> frozenset[str]:
+    """Return the classes after which *retry_on* allows another attempt."""
+    return frozenset(class_ for word in retry_on for class_ in FAMILIES.get(word, (word,)))
+
+
+async def fetch_with_retries(  # noqa: PLR0913 - the bounds of one run
+    dialect: Dialect,
+    settings: Settings,
+    secrets: Mapping[str, Secret],
+    *,
+    limits: Limits,
+    timeout: float,  # noqa: ASYNC109 - the bound of each fetch, an outcome and no exception
+    clock: Clock,
+    attempts: int,
+    base_delay: float,
+    max_delay: float,
+    multiplier: float,
+    retry_on: Sequence[str],
+    deadline: float,
+    draw: Callable[[float, float], float] = uniform,
+    **bounds: Unpack[Bounds],
+) -> tuple[Fetched, int]:
+    """Fetch, up to *attempts* times within *deadline* seconds, and say how many it took.
+
+    Calls take real time and waits the clock's; both count. What the provider asks for and back-off
+    with full jitter make the wait, the longer of both. A retry that would not begin in time is not
+    made, nor one beyond the process's budget (`RetryBudget`). See `fetch` for the rest.
+    """
+    loop = asyncio.get_running_loop()
+    again = classes(retry_on)
+    left = deadline
+    made = 0
+
+    async def attempt() -> Fetched:
+        nonlocal left, made
+        made += 1
+        started = loop.time()
+        within = min(timeout, left)
+        fetched = await fetch(
+            dialect, settings, secrets, limits=limits, timeout=within, clock=clock, **bounds
+        )
+        left -= loop.time() - started
+        return fetched
+
+    def wait(state: RetryCallState) -> float:
+        outcome = _result(state).outcome
+        ours = backoff(
+            state.attempt_number,
+            base_delay=base_delay,
+            max_delay=max_delay,
+            multiplier=multiplier,
+            draw=draw,
+        )
+        return max(ours, asked(outcome.class_, outcome.status, outcome.retry_after, draw))
+
+    def stop(state: RetryCallState) -> bool:
+        if state.attempt_number >= attempts or state.upcoming_sleep >= left:
+            return True
+        return not limits.retries.spend()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal left
+        left -= seconds
+        await clock.sleep(seconds)
+
+    def passing(fetched: Fetched) -> bool:
+        return fetched.outcome.class_ in again
+
+    limits.retries.earn()
+    retrying = AsyncRetrying(
+        sleep=sleep,
+        stop=stop,
+        wait=wait,
+        retry=retry_if_result(passing),
+        retry_error_callback=_result,
+    )
+    fetched: Fetched = await retrying(attempt)
+    return fetched, made
+
+
+def _result(state: RetryCallState) -> Fetched:
+    if state.outcome is None:
+        raise RuntimeError("tenacity asks before there is an attempt")
+    result: Fetched = state.outcome.result()
+    return result
