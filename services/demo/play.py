@@ -30,8 +30,8 @@ FRAME = 0.15
 """Seconds between two frames on a terminal ..."""
 LINE_EVERY = 5.0
 """... and between two lines where there is none."""
-WIDE = 100
-"""Columns from which on there is room for one number more."""
+NARROW, WIDE = 58, 100
+"""Columns below which there is room for one number alone, and from which on there is for all."""
 LEAST = 10
 """Columns below which the last one is left out."""
 LONGEST_NAME = 20
@@ -112,7 +112,8 @@ def headline(feed: Feed, now: Instant, seconds: float) -> Text:
 
 def providers_table(feed: Feed, width: int) -> Table:
     """Return the table of providers, one line each, in *width* columns."""
-    numbers = ["models", "added", "updated", "removed"] + ["refreshes"] * (width >= WIDE)
+    numbers = ["models", "added", "updated", "removed", "refreshes"]
+    numbers = numbers[: 1 if width < NARROW else 4 if width < WIDE else 5]
     longest = min(max((len(name) for name in feed.providers), default=0), LONGEST_NAME)
     names = max(longest, len("provider"))
     rest = width - 1 - names - sum(max(len(name), 7) + 2 for name in numbers) - 2
