@@ -174,7 +174,7 @@ async def test_a_wait_is_asked_for_as_a_date(site: Site) -> None:
     ("dialect", "first", "second", "cursor"),
     [
         ("anthropic", "/v1/models", "/v1/models?after_id=one", "last_id"),
-        ("gemini", "/models", "/models?pageToken=again", "nextPageToken"),
+        ("gemini", "/models", "/models?pageToken=bW9kZWxzL29uZQ==", "nextPageToken"),
     ],
 )
 async def test_a_cursor_repeats(dialect: str, first: str, second: str, cursor: str) -> None:
@@ -184,10 +184,10 @@ async def test_a_cursor_repeats(dialect: str, first: str, second: str, cursor: s
         site.faults.next(faults.repeated_cursor(), times=2)
         async with httpx.AsyncClient(headers={"anthropic-version": "1"}) as client:
             told = (await client.get(site.base_url + first)).json()
-            again = await client.get(site.base_url + second.replace("again", "MQ=="))
+            again = await client.get(site.base_url + second)
 
     assert told[cursor]
-    assert again.json()[cursor] == {"anthropic": "one", "gemini": "MQ=="}[dialect]
+    assert again.json()[cursor] == {"anthropic": "one", "gemini": "bW9kZWxzL29uZQ=="}[dialect]
 
 
 async def test_a_redirect_leads_back_to_itself(site: Site) -> None:

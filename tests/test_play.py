@@ -234,6 +234,13 @@ def test_the_end_names_three_commands_that_can_be_pasted() -> None:
     assert all(command[-2:] == ["--data", "my data/here"] for command in commands)
 
 
+def test_the_models_that_the_end_names_are_worth_a_look() -> None:
+    id_ = shlex.split(play.finale(Feed(), command="modelog", data=".")[-2])[3]
+    costs = {str((c.model or {}).get("cost")) for c in load().changes if c.id == id_}
+
+    assert len(costs) > 1
+
+
 async def ended(console: Console) -> None:
     real = Clock().unix()
     played = play.Scene("2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z")

@@ -151,6 +151,32 @@ async def test_gemini_pages_by_token(simulator: Simulator, client: httpx.AsyncCl
     assert "nextPageToken" not in second
 
 
+@pytest.mark.parametrize("tail", ["pageSize=0", "pageSize=x", "pageToken=!", "pageToken=Z29uZQ=="])
+async def test_gemini_refuses_bad_paging(
+    simulator: Simulator, client: httpx.AsyncClient, tail: str
+) -> None:
+    site = simulator.provider("acme", dialect="gemini")
+    site.models = ["a"]
+
+    assert (await ask(client, site, f"/models?{tail}")).status_code == 400
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+async def test_a_list_that_changes_between_two_pages_does_not_shift(
+    simulator: Simulator, client: httpx.AsyncClient, dialect: str
+) -> None:
+    site = simulator.provider("acme", dialect=dialect, key="k")
+    site.models, site.page_size = ["a", "b", "c"], 2
+    first = (await ask(client, site)).json()
+    site.models = ["b", "c"]
+    cursor = {"after_id": first.get("last_id"), "pageToken": first.get("nextPageToken")}
+    query = "&".join(f"{name}={value}" for name, value in cursor.items() if value)
+    tail = TAILS[dialect].split("?")[0]
+    second = (await ask(client, site, f"{tail}?{query}")).json()
+
+    assert names(second) == ["c"]
+
+
 async def test_openrouter_links_to_the_next_page(
     simulator: Simulator, client: httpx.AsyncClient
 ) -> None:

@@ -79,15 +79,19 @@ def _anthropic(asked: Asked, listing: Listing) -> Answer:
 
 
 def _gemini(asked: Asked, listing: Listing) -> Answer:
-    """Pages by `pageToken`; 50 rows by default, 1000 at most, to which more is cut."""
+    """Pages by `pageToken`; 50 rows by default, 1000 at most, to which more is cut.
+
+    A token names the row before the page, so that a list that changes meanwhile does not shift.
+    """
     size = _number(asked.one("pageSize"), 50)
-    start = _start(asked.one("pageToken"))
-    if not size or size < 0 or start is None:
+    start = _start(asked.one("pageToken"), listing.rows)
+    if not size or start is None:
         return refusal(400, "INVALID_ARGUMENT", "bad pageSize or pageToken")
     end = start + min(size, 1000, listing.page_size or size)
     document: dict[str, Any] = {"models": listing.rows[start:end]}
     if end < len(listing.rows):
-        document["nextPageToken"] = base64.urlsafe_b64encode(b"%d" % end).decode()
+        last = listing.rows[end - 1]["name"]
+        document["nextPageToken"] = base64.urlsafe_b64encode(last.encode()).decode()
     return in_json(document)
 
 
@@ -96,7 +100,7 @@ def _openrouter(asked: Asked, listing: Listing) -> Answer:
     total = len(listing.rows)
     start = _number(asked.one("offset"), 0)
     size = _number(asked.one("limit"), listing.page_size or total or 1)
-    if start is None or not size or start < 0 or size < 0:
+    if start is None or not size:
         return refusal(400, "invalid_request", "bad offset or limit")
     end = start + min(size, listing.page_size or size)
     onward = None
@@ -143,10 +147,12 @@ def _number(text: str | None, default: int) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _start(token: str | None) -> int | None:
+def _start(token: str | None, rows: Sequence[Row]) -> int | None:
+    """Return the place behind the row that *token* names; None where there is no such row."""
     if token is None:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError):
+        name = base64.urlsafe_b64decode(token).decode()
+    except (binascii.Error, UnicodeDecodeError):
         return None
+    return next((place + 1 for place, row in enumerate(rows) if row["name"] == name), None)
