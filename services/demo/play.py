@@ -201,13 +201,13 @@ async def play(feed: Feed, played: Scene, clock: Clock, console: Console) -> Non
 def finale(feed: Feed, *, command: str, data: str) -> list[str]:
     """Return what is said at the end: what there is now, and three commands to try."""
     tries = [
-        "models list --capability vision --min-context 1M --sort price_input",
+        "models list --min-context 1M --sort price_input",
         "models history qwen/qwen3-max",
         "watch 'modelog.model.*.removed.>' --since 2026-01-01",
     ]
     return [
         f"{feed.events:,} events, {feed.models:,} models at {len(feed.providers)} providers.",
-        "Three incidents were staged: services/demo/data/README.md says which, and what is real.",
+        "Three incidents were staged; services/demo/data/README.md tells what is real.",
         "",
         "Try next; no server needs to run:",
         "",
