@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.providers import anthropic, gemini, mistral, ollama, openai, openrouter
 from services.providers.dialect import (
     Detail,
     Dialect,
@@ -27,7 +28,10 @@ __all__ = [
     "usable",
 ]
 
-DIALECTS: dict[str, Dialect] = {}
+DIALECTS: dict[str, Dialect] = {
+    module.DIALECT.name: module.DIALECT
+    for module in (openai, anthropic, gemini, openrouter, mistral, ollama)
+}
 """Every dialect by its name."""
 
 
