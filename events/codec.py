@@ -61,7 +61,7 @@ def decode(payload: bytes | str) -> Event:
         return _decoder.decode(payload)
     except msgspec.DecodeError as error:
         raise _explain(payload, error) from error
-    except UnicodeDecodeError as error:
+    except (UnicodeError, RecursionError) as error:
         raise BrokenEvent(f"no event: {error}") from error
 
 
@@ -73,7 +73,7 @@ def tag_of(event: Event) -> str:
 def _explain(payload: bytes | str, error: msgspec.DecodeError) -> Exception:
     try:
         tag = _tag_decoder.decode(payload).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError):
         return BrokenEvent(f"no event: {error}")
     if tag not in _TAGS:
         return UnknownEvent(f"unknown event type {tag!r}: written by a newer version of modelog")

@@ -81,6 +81,7 @@ def seal(  # noqa: PLR0913 - one argument an attribute
     *id* has the layout of a UUIDv7; *source* is ``/modelog/<service>/<instance>``. Raises
     BadSubject where the event has no legal subject.
     """
+    subject = subject_of(event)
     extensions = zip(EXTENSIONS, (correlation_id, causation_id, traceparent), strict=True)
     headers = {
         MESSAGE_ID: id,
@@ -96,7 +97,7 @@ def seal(  # noqa: PLR0913 - one argument an attribute
     for name, value in extensions:
         if value is not None:
             headers[name] = headers[f"ce-{name}"] = _percent(value)
-    return Message(id, subject_of(event), headers, encode(event), event)
+    return Message(id, subject, headers, encode(event), event)
 
 
 def opened(stream: str, stored: Stored) -> Recorded:

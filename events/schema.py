@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from events.codec import types
-from events.subjects import AUDIT, AUDIT_SUBJECTS, FACT_SUBJECTS, FACTS, PUBLIC, PUBLIC_AUDIT
+from events.requests import COMMANDS, Accepted, Refused
+from events.subjects import (
+    AUDIT,
+    AUDIT_SUBJECTS,
+    COMMAND,
+    FACT_SUBJECTS,
+    FACTS,
+    PUBLIC,
+    PUBLIC_AUDIT,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,6 +33,8 @@ ADDRESSES = {
 }
 """The public subject of each family behind its prefix, with the event's name left open."""
 
+HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject")
+REPLIES: dict[str, type[msgspec.Struct]] = {"accepted": Accepted, "refused": Refused}
 FACT_FAMILIES = ("model", "capability", "provider")
 
 
@@ -32,32 +44,32 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    (root,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    name = root["$ref"].removeprefix("#/$defs/")
-    body = components.pop(name)
-    body["description"] = inspect.cleandoc(body.get("description", ""))
-    schema = {"$schema": DIALECT, **body}
-    if components:
-        schema["$defs"] = components
-    return schema
+    (root,), components = _components([kind], "#/$defs/")
+    body = components.pop(root["$ref"].removeprefix("#/$defs/"))
+    return {"$schema": DIALECT, **body} | ({"$defs": components} if components else {})
+
+
+def _components(
+    kinds: Iterable[type[msgspec.Struct]], prefix: str
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """Return a reference for each of *kinds*, and all that they refer to below *prefix*."""
+    roots, components = msgspec.json.schema_components(kinds, ref_template=prefix + "{name}")
+    for component in components.values():
+        component["description"] = inspect.cleandoc(component["description"])
+    return roots, components
 
 
 def asyncapi(version: str) -> dict[str, Any]:
-    """Return the AsyncAPI 3 document of every public subject; *version* is modelog's."""
-    messages = {tag: _message(tag, schema) for tag, schema in json_schemas().items()}
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
-    for tag in messages:
-        channel = tag.replace(".", "_")
-        channels[channel] = {
-            "address": address(tag),
-            "parameters": {name: {} for name in _parameters(address(tag))},
-            "messages": {tag: {"$ref": f"#/components/messages/{tag}"}},
-        }
-        operations[f"receive_{channel}"] = {
-            "action": "receive",
-            "channel": {"$ref": f"#/channels/{channel}"},
-        }
+    """Return the AsyncAPI 3 document of every public subject; *version* is modelog's.
+
+    It speaks for who uses modelog: events are received, commands are sent and replied to.
+    """
+    kinds = types() | {COMMAND + name: kind for name, kind in COMMANDS.items()} | REPLIES
+    roots, schemas = _components(kinds.values(), "#/components/schemas/")
+    channels = {_key(tag): _channel(address(tag), tag) for tag in types()}
+    channels |= {
+        _key(COMMAND + name): _channel(COMMAND + name, COMMAND + name) for name in COMMANDS
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -69,9 +81,16 @@ def asyncapi(version: str) -> dict[str, Any]:
             ),
         },
         "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": messages},
+        "channels": channels | {"reply": _channel(None, *REPLIES)},
+        "operations": {f"receive_{_key(tag)}": _receive(tag) for tag in types()}
+        | {f"send_{_key(COMMAND + name)}": _send(COMMAND + name) for name in COMMANDS},
+        "components": {
+            "messages": {
+                name: _message(name, kind, root)
+                for (name, kind), root in zip(kinds.items(), roots, strict=True)
+            },
+            "schemas": schemas,
+        },
     }
 
 
@@ -82,21 +101,42 @@ def address(tag: str) -> str:
     return prefix + ADDRESSES[family].replace("{event}", name)
 
 
-def _parameters(text: str) -> list[str]:
-    return [token[1:-1] for token in text.split(".") if token.startswith("{")]
+def _key(name: str) -> str:
+    return name.replace(".", "_")
 
 
-def _message(tag: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _channel(where: str | None, *messages: str) -> dict[str, Any]:
+    tokens = [] if where is None else where.split(".")
     return {
-        "name": tag,
-        "title": tag,
-        "summary": schema.get("description", "").split("\n")[0],
-        "headers": {
-            "type": "object",
-            "properties": {
-                name: {"type": "string"}
-                for name in ("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time")
-            },
-        },
-        "payload": schema,
+        "address": where,
+        "parameters": {token[1:-1]: {} for token in tokens if token.startswith("{")},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
     }
+
+
+def _receive(tag: str) -> dict[str, Any]:
+    return {"action": "receive", "channel": {"$ref": f"#/channels/{_key(tag)}"}}
+
+
+def _send(command: str) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{_key(command)}"},
+        "reply": {"channel": {"$ref": "#/channels/reply"}},
+    }
+
+
+def _message(name: str, kind: type[msgspec.Struct], payload: dict[str, Any]) -> dict[str, Any]:
+    message = {
+        "name": name,
+        "title": name,
+        "summary": inspect.cleandoc(kind.__doc__ or "").split("\n")[0],
+        "payload": payload,
+    }
+    if name in types():
+        message["headers"] = {
+            "type": "object",
+            "properties": {header: {"type": "string"} for header in HEADERS},
+            "required": list(HEADERS),
+        }
+    return message

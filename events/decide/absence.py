@@ -23,7 +23,8 @@ def absent(
     """Return what one more complete list without *model* amounts to.
 
     It is missing with the first such list, and removed once it was missing in at least *scans* of
-    them in a row over at least *hold*; between the two, nothing.
+    them in a row over at least *hold*; between the two, nothing. A list of the moment at which the
+    model went missing, or of one before it, is no further proof.
     """
     if model.missing_since is None:
         missing = ModelMissing(at=now, provider=provider, model_id=model.record.id)
@@ -32,7 +33,8 @@ def absent(
         gone = model._replace(missing_since=now, scans=1)
         return [missing, *removed(provider, gone, now, reason="delisted")]
     count = model.scans + 1
-    if count < scans or elapsed(model.missing_since, now) < hold:
+    early = now <= model.missing_since or elapsed(model.missing_since, now) < hold
+    if count < scans or early:
         return []
     return removed(provider, model._replace(scans=count), now, reason="delisted")
 

@@ -60,6 +60,18 @@ def _since(id_: str, path: str, holds: tuple[Hold, ...]) -> Instant | None:
     )
 
 
+def carried(id_: str, holds: tuple[Hold, ...]) -> dict[str, Instant]:
+    """Return what was held of a model that the list does not show: its holds go on meanwhile.
+
+    Those that stand for all models that lack a path do not say which, and end here.
+    """
+    since: dict[str, Instant] = {}
+    for hold in holds:
+        if id_ in hold.models:
+            since |= dict.fromkeys(hold.paths, hold.since)
+    return since
+
+
 def grouped(held: dict[str, dict[str, Instant]]) -> list[Held]:
     """Return what is held, by model and path, as the outcome event tells it.
 

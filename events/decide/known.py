@@ -65,15 +65,18 @@ def fold(known: Known, events: Iterable[ModelEvent | RefreshOutcome]) -> Known:
     holds = known.holds
     for event in events:
         match event:
-            case ModelAdded() | ModelUpdated():
+            case ModelAdded():
                 models[event.model.id] = KnownModel(event.model)
+            case ModelUpdated():
+                known_as = _known(models, event, event.model.id)
+                models[event.model.id] = known_as._replace(record=event.model)
             case ModelMissing():
-                record = _known(models, event).record
+                record = _known(models, event, event.model_id).record
                 models[event.model_id] = KnownModel(record, event.at, event.scans)
             case ModelReturned():
-                models[event.model_id] = KnownModel(_known(models, event).record)
+                models[event.model_id] = KnownModel(_known(models, event, event.model_id).record)
             case ModelRemoved():
-                _known(models, event)
+                _known(models, event, event.model_id)
                 del models[event.model_id]
             case RefreshSucceeded():
                 holds = _holds(event)
@@ -86,14 +89,12 @@ def fold(known: Known, events: Iterable[ModelEvent | RefreshOutcome]) -> Known:
     return Known(models, holds)
 
 
-def _known(
-    models: dict[str, KnownModel], event: ModelMissing | ModelReturned | ModelRemoved
-) -> KnownModel:
+def _known(models: dict[str, KnownModel], event: ModelEvent, id_: str) -> KnownModel:
     try:
-        return models[event.model_id]
+        return models[id_]
     except KeyError:
-        what = f"{event.provider}: {type(event).__name__} of {event.model_id!r}"
-        raise MissingModel(f"{what}, which was never added") from None
+        what = f"{event.provider}: {type(event).__name__} of {id_!r}"
+        raise MissingModel(f"{what}, which is not there") from None
 
 
 def _count(models: dict[str, KnownModel], observed_at: Instant) -> None:

@@ -10,13 +10,14 @@ import msgspec
 from events.audit import Held
 from events.base import Instant
 from events.decide.absence import absent, removed, returned
-from events.decide.holding import grouped, keep
+from events.decide.holding import carried, grouped, keep
 from events.decide.known import Known, KnownModel
 from events.models import (
     CapabilityGained,
     CapabilityLost,
     ModelAdded,
     ModelEvent,
+    ModelRemoved,
     ModelUpdated,
     RemovalReason,
 )
@@ -60,16 +61,15 @@ def decide(known: Known, observation: Observation, policy: Policy, now: Instant)
     for id_ in sorted(seen.keys() | known.models.keys()):
         record, model = seen.get(id_), known.models.get(id_)
         if record is None and model is not None:
-            if observation.complete:
-                events += absent(
-                    provider, model, now, scans=policy.removal_scans, hold=policy.removal_hold
-                )
+            gone = _unseen(observation, model, policy, now)
+            events += gone
+            if not any(isinstance(event, ModelRemoved) for event in gone):
+                held[id_] = carried(id_, known.holds)
         elif record is not None and model is None:
             events += _added(provider, record, now)
         elif record is not None and model is not None:
             kept = keep(model.record, record, known.holds, now, policy.removal_hold)
-            if kept.since:
-                held[id_] = kept.since
+            held[id_] = kept.since
             events += returned(provider, model, now)
             events += _updated(provider, model.record, kept.record, policy.masked, now)
     return Decision(events, grouped(held))
@@ -108,6 +108,16 @@ def _groups(events: list[ModelEvent]) -> list[list[ModelEvent]]:
             last = id_
         groups[-1].append(event)
     return groups
+
+
+def _unseen(
+    observation: Observation, model: KnownModel, policy: Policy, now: Instant
+) -> list[ModelEvent]:
+    if not observation.complete:
+        return []
+    return absent(
+        observation.provider, model, now, scans=policy.removal_scans, hold=policy.removal_hold
+    )
 
 
 def _added(provider: str, record: ModelRecord, now: Instant) -> list[ModelEvent]:
