@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -17,6 +18,8 @@ ANSWER_SECONDS = 5.0
 DEADLINE_SECONDS = 15.0
 _AGAIN_SECONDS = 0.1
 LOOK_SECONDS = 0.05
+
+Answer = TypeVar("Answer")
 
 NO_MESSAGE = 10037
 NO_STREAM = 10059
@@ -57,15 +60,25 @@ async def exchange(
     seconds, when nobody listens, and as soon as the connection was made anew meanwhile, for then
     the answer is lost. Raises ConnectionClosedError where the connection is closed for good.
     """
+    try:
+        return await heard(nc, nc.request(subject, payload, timeout=timeout, headers=headers))
+    except (NoReplyError, NoRespondersError, OutboundBufferLimitError):
+        return None
+
+
+async def heard(nc: Client, question: Coroutine[None, None, Answer]) -> Answer:
+    """Await what the server answers to *question*.
+
+    Raises nats-py's TimeoutError as soon as the connection was made anew, for then the answer is
+    lost, and what *question* raises.
+    """
     connections = nc.stats["reconnects"]
-    asking = asyncio.ensure_future(nc.request(subject, payload, timeout=timeout, headers=headers))
+    asking = asyncio.ensure_future(question)
     try:
         while not (await asyncio.wait((asking,), timeout=LOOK_SECONDS))[0]:
             if nc.stats["reconnects"] != connections:
-                return None
+                raise NoReplyError
         return asking.result()
-    except (NoReplyError, NoRespondersError, OutboundBufferLimitError):
-        return None
     finally:
         asking.cancel()
 

@@ -5,20 +5,24 @@ Source: NATS ADR-50 (atomic batch publishing).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from nats.errors import OutboundBufferLimitError
+from nats.errors import TimeoutError as NoReplyError
 
 from events.envelope import Message
 from events.subjects import facts_of
 from services.clock import new_id
-from services.jetstream.api import exchange
+from services.jetstream.api import exchange, heard
 from services.jetstream.connect import Client
 
 MOST = 1_000
 """Messages of one atomic batch: the server's limit."""
+FLUSH_BYTES = 1 << 20
+"""What may wait to be sent. At twice as much nats-py itself waits, and swallows a cancellation."""
 
 ID = "Nats-Batch-Id"
 PLACE = "Nats-Batch-Sequence"
@@ -114,7 +118,9 @@ async def send(
             continue
         try:
             await nc.publish(one.subject, one.payload, headers=headers)
-        except OutboundBufferLimitError:  # the connection is lost, and enough waits for it
+            if nc.pending_data_size > FLUSH_BYTES:
+                await heard(nc, nc.flush(math.ceil(seconds)))
+        except (OutboundBufferLimitError, NoReplyError):  # the connection is lost, or slow
             return None
     return None
 

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from nats.aio.client import Client, RawCredentials
 from nats.errors import Error, SlowConsumerError
 
-__all__ = ["Client", "NoServer", "connect"]
+__all__ = ["Client", "NoServer", "close", "connect"]
 
 PORT = 4222
 CONNECT_SECONDS = 5.0
 RECONNECT_WAIT_SECONDS = 0.25
 PING_SECONDS = 5
+FLUSH_SECONDS = 5.0
 SAY_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _DENIED = "permissions violation"
@@ -81,6 +82,7 @@ async def connect(  # noqa: PLR0913 - one argument a choice
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
                 ping_interval=PING_SECONDS,
+                flush_timeout=FLUSH_SECONDS,
                 error_cb=teller.error,
                 disconnected_cb=teller.disconnected,
                 reconnected_cb=teller.reconnected,
@@ -88,10 +90,15 @@ async def connect(  # noqa: PLR0913 - one argument a choice
             )
     except (TimeoutError, Error) as error:
         on_closed = None
-        with suppress(Error):
-            await nc.close()
+        await close(nc)
         raise NoServer(url, teller.last or str(error) or "no answer") from error
     return nc
+
+
+async def close(nc: Client) -> None:
+    """Close *nc*; that its server is away already is no fault."""
+    with suppress(Error, OSError):
+        await nc.close()
 
 
 class _Teller:
@@ -103,7 +110,7 @@ class _Teller:
         self._quiet_until = 0.0
 
     async def error(self, error: Exception) -> None:
-        self.last = str(error) or type(error).__name__
+        self.last = (str(error) or type(error).__name__).removeprefix("nats: ")
         if isinstance(error, SlowConsumerError) or _DENIED in self.last.lower():
             log.error("nats: %s", self.last)
             if self._on_error is not None:

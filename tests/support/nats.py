@@ -11,9 +11,8 @@ from typing import Self
 
 import pytest
 from nats.aio.client import Client
-from nats.errors import Error
 
-from services.jetstream.connect import connect
+from services.jetstream.connect import close, connect
 from services.jetstream.server import Server
 
 
@@ -34,8 +33,7 @@ async def connected(url: str, role: str = "test") -> AsyncIterator[Client]:
     try:
         yield nc
     finally:
-        with suppress(Error):
-            await nc.close()
+        await close(nc)
 
 
 async def killed(server: Server) -> None:
