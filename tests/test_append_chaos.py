@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -15,11 +17,12 @@ from events.models import ModelAdded
 from events.record import ModelRecord
 from events.subjects import AUDIT, AUDIT_SUBJECTS, FACT_SUBJECTS, FACTS
 from services.clock import new_id
+from services.jetstream.api import ApiError, NoAnswer, ask, stream_info
 from services.jetstream.append import Appended, Log, SequenceConflict
 from services.jetstream.read import follow, pages
 from services.jetstream.server import Server
 from services.jetstream.setup import ensure
-from tests.support.nats import Servers, connected, until
+from tests.support.nats import Servers, cluster, connected, until
 
 pytestmark = [pytest.mark.nats, pytest.mark.process, pytest.mark.chaos]
 
@@ -138,30 +141,30 @@ async def test_frozen_during_an_append_the_answer_is_found_in_the_log(
         check(await stored(nc, FACTS, FACT_SUBJECTS), wanted)
 
 
+async def race(url: str, rounds: int, won: dict[int, list[Message]], who: int) -> None:
+    """Append *rounds* batches against others, and keep in *won* what each went on from."""
+    async with connected(url) as nc:
+        log = await Log.open(nc)
+        while rounds:
+            expected = await log.last("model", "acme")
+            batch = batch_of(20, who * 1000 + rounds)
+            try:
+                await log.append(batch, family="model", provider="acme", expected=expected)
+            except SequenceConflict:
+                continue
+            rounds -= 1
+            assert expected not in won, "two batches went on from one sequence"
+            won[expected] = batch
+
+
 @pytest.mark.timeout(200)
 async def test_racing_appenders_over_a_server_that_is_killed_never_both_win(
     servers: Servers,
 ) -> None:
     won: dict[int, list[Message]] = {}
-
-    async def appender(who: int) -> None:
-        async with connected(servers.url) as own:
-            log = await Log.open(own)
-            left = 40
-            while left:
-                expected = await log.last("model", "acme")
-                batch = batch_of(20, who * 1000 + left)
-                try:
-                    await log.append(batch, family="model", provider="acme", expected=expected)
-                except SequenceConflict:
-                    continue
-                left -= 1
-                assert expected not in won, "two batches went on from one sequence"
-                won[expected] = batch
-
     async with connected(servers.url) as nc:
         await ensure(nc, audit_max_age=None, monitor_url=None)
-        racing = asyncio.gather(*(appender(who) for who in range(3)))
+        racing = asyncio.gather(*(race(servers.url, 40, won, who) for who in range(3)))
         while not racing.done():
             await asyncio.wait((racing,), timeout=0.15)
             if not racing.done():
@@ -171,3 +174,46 @@ async def test_racing_appenders_over_a_server_that_is_killed_never_both_win(
             await stored(nc, FACTS, FACT_SUBJECTS),
             [one for _, batch in sorted(won.items()) for one in batch],
         )
+
+
+@pytest.mark.timeout(200)
+async def test_racing_appenders_on_three_replicas_never_both_win(tmp_path: Path) -> None:
+    """Each on a server of its own, while the log's leader is moved about."""
+    won: dict[int, list[Message]] = {}
+    async with cluster(tmp_path) as urls, connected(",".join(urls)) as nc:
+        async with asyncio.timeout(60):
+            while not await _ready(nc):  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.1)
+        await ensure(nc, replicas=3, audit_max_age=None, monitor_url=None)
+        racing = asyncio.gather(*(race(url, 15, won, who) for who, url in enumerate(urls * 2)))
+        while not racing.done():
+            await asyncio.wait((racing,), timeout=0.5)
+            with suppress(ApiError):
+                await ask(nc, f"STREAM.LEADER.STEPDOWN.{FACTS}")
+        await racing
+        await _caught_up(nc)
+        check(
+            await stored(nc, FACTS, FACT_SUBJECTS),
+            [one for _, batch in sorted(won.items()) for one in batch],
+        )
+
+
+async def _ready(nc: Client) -> bool:
+    """Tell whether the cluster can make a replicated stream by now."""
+    try:
+        await ask(
+            nc, "STREAM.CREATE.TRIAL", {"name": "TRIAL", "subjects": ["trial"], "num_replicas": 3}
+        )
+    except (ApiError, NoAnswer):
+        return False
+    return True
+
+
+async def _caught_up(nc: Client) -> None:
+    """Wait until every replica has what the leader has: any of them answers a direct get."""
+    async with asyncio.timeout(30):
+        while True:
+            replicas = (await stream_info(nc, FACTS)).get("cluster", {}).get("replicas", [])
+            if len(replicas) == 2 and all(one["current"] for one in replicas):
+                return
+            await asyncio.sleep(0.1)

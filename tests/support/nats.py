@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 from services.jetstream.connect import close, connect
-from services.jetstream.server import Server
+from services.jetstream.server import Server, binary
 
 
 @asynccontextmanager
@@ -166,3 +167,37 @@ class Proxy:
         with suppress(OSError):
             await sink.wait_closed()
         self._writers.discard(sink)
+
+
+@asynccontextmanager
+async def cluster(folder: Path) -> AsyncIterator[list[str]]:
+    """Three servers that replicate; yields their URLs, and fails where one cannot be started."""
+    ports = [_free_port() for _ in range(6)]
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports[3:])
+    nodes: list[asyncio.subprocess.Process] = []
+    try:
+        for number in range(3):
+            settings = folder / f"node{number}.conf"
+            settings.write_text(
+                f'listen: "127.0.0.1:{ports[number]}"\n'
+                f'server_name: "node{number}"\n'
+                f'jetstream {{ store_dir: "{folder}/node{number}", sync_interval: always }}\n'
+                f'cluster {{ name: "three", listen: "127.0.0.1:{ports[3 + number]}", '
+                f"routes: [{routes}] }}\n"
+            )
+            nodes.append(
+                await asyncio.create_subprocess_exec(
+                    binary(), "--config", settings, stderr=asyncio.subprocess.DEVNULL
+                )
+            )
+        yield [f"nats://127.0.0.1:{port}" for port in ports[:3]]
+    finally:
+        for node in nodes:
+            node.kill()
+            await node.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
