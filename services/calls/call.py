@@ -31,6 +31,7 @@ ERROR_BYTES = 65_536
 """How much of an error's body is read: its status has already said what it is."""
 LATE = 2.0
 """Seconds by which our event loop may be late before a time-out is its own fault."""
+HIGHEST_PORT = 65_535
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 _VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?\Z")
@@ -69,7 +70,15 @@ class _Misdirected(Exception):
     """A redirect that is not ours to follow."""
 
 
-FAULTS = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, BadBody, _Misdirected)
+FAULTS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    UnicodeError,
+    ExceptionGroup,
+    BadBody,
+    _Misdirected,
+)
 """All that an exchange may raise through no fault of this module."""
 
 
@@ -153,6 +162,8 @@ async def _exchange(
     client: Client, request: Request, limits: httpx.Timeout, max_bytes: int, answer: _Answer
 ) -> None:
     url = httpx.URL(request.url)
+    if url.port is not None and url.port > HIGHEST_PORT:
+        raise httpx.InvalidURL(f"there is no port {url.port}")
     headers = httpx.Headers(dict(request.headers))
     headers["accept-encoding"] = "gzip"
     for _ in range(MOST_REDIRECTS + 1):

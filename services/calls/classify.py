@@ -111,8 +111,12 @@ def of_exception(error: BaseException) -> str:
             return "config"
         case httpx.ProxyError():
             return "local"
-        case OSError():  # some faults within an established TLS session pass httpx unmapped
-            return _of_leaves(list(leaves(error)))
+        case (
+            OSError() | ExceptionGroup()
+        ):  # some faults within an established TLS session pass httpx unmapped
+            found = list(leaves(error))
+            ours = not all(isinstance(leaf, OSError) for leaf in found)
+            return "check_error" if ours else _of_leaves(found)
         case _:
             return "check_error"
 
@@ -120,7 +124,7 @@ def of_exception(error: BaseException) -> str:
 def _of_leaves(found: list[BaseException]) -> str:
     if any(isinstance(leaf, ssl.SSLError) for leaf in found):
         return "tls"
-    classes = {_of_leaf(leaf) for leaf in found}
+    classes = {_of_leaf(leaf) for leaf in found} or {"connect"}
     for class_ in ("connect", "dns_nx", "dns"):
         if class_ in classes:
             return class_
@@ -150,7 +154,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             waiting += at.exceptions
         elif at.__cause__ is not None:
             waiting.append(at.__cause__)
-        elif at.__context__ is not None and not at.__suppress_context__:
+        elif at.__context__ is not None:  # httpcore suppresses it (`raise … from None`)
             waiting.append(at.__context__)
         else:
             yield at

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from events.decide.providers import Settings
 from services.calls.call import Outcome
 from services.calls.classify import GROUPS
 from services.providers import Dialect, Page, Refused
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNREADABLE = (ValueError, ArithmeticError, RecursionError, Refused)
+"""What reading a body may raise: msgspec's errors, too, are ValueErrors, as are those of URLs."""
 
 
 def decoded(dialect: Dialect, outcome: Outcome, url: str, settings: Settings) -> Page | Outcome:
@@ -33,10 +33,10 @@ def decoded(dialect: Dialect, outcome: Outcome, url: str, settings: Settings) ->
         return failed(outcome, f"no UTF-8 at byte {error.start}")
     except RecursionError:
         return failed(outcome, "JSON that is nested too deeply")
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         if body.lstrip().startswith(b"<"):
             return failed(outcome, "a page, not an answer of the API")
-        return failed(outcome, str(error))
+        return failed(outcome, str(error) or type(error).__name__)
 
 
 def failed(outcome: Outcome, message: str, class_: str = "invalid_response") -> Outcome:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
-
 from events.decide.providers import Settings
 from events.record import ModelRecord
 from services.calls.call import Outcome
-from services.providers import Dialect, Refused, Request, Row
+from services.calls.decoding import UNREADABLE
+from services.providers import Dialect, Request, Row
 
 
 class NotAnswered(Exception):
@@ -42,6 +41,6 @@ async def detailed(
             continue
         try:
             records = detail.merge(outcome.body, records)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Refused):
+        except UNREADABLE:
             continue
     return records

@@ -170,7 +170,7 @@ def _follow(url: str, cursor: str, urls: set[str], outcome: Outcome) -> str:
     """Return the URL to which *cursor* leads, and add it to *urls*; stop where it may not lead."""
     try:
         target = httpx.URL(url).join(cursor)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise _Stop(Fetched(failed(outcome, "a page cursor that is no URL"))) from error
     if not same_origin(httpx.URL(url), target):
         raise _Stop(Fetched(failed(outcome, "a page cursor that leads to another origin")))

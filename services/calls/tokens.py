@@ -9,11 +9,9 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from events.decide.providers import Settings
 from services.calls.call import Outcome
-from services.calls.decoding import failed
+from services.calls.decoding import UNREADABLE, failed
 from services.clock import Clock
 from services.keys import Secret
 from services.providers import Dialect, Request
@@ -57,7 +55,7 @@ class Tokens:
                 return failed(outcome, outcome.message, "credential") if refused else outcome
             try:
                 secret, life = exchange.read(outcome.body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except UNREADABLE:
                 return failed(outcome, "the token endpoint's answer holds no token")
             held = _Token(secret, self._clock.monotonic() + life - RENEWED)
             self._held[key] = held

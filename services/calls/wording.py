@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -66,6 +67,8 @@ def _reason(error: BaseException) -> str:
 
 
 def _text(leaf: BaseException) -> str:
+    if isinstance(leaf, OSError) and not isinstance(leaf, ssl.SSLError) and (leaf.errno or 0) > 0:
+        return os.strerror(leaf.errno or 0)  # asyncio puts an address in place of the reason
     if isinstance(leaf, OSError) and leaf.strerror:
         return leaf.strerror
     return str(leaf) or type(leaf).__name__

@@ -32,11 +32,12 @@ Script = Callable[[Asked], Act]
 
 
 class Server(NamedTuple):
-    """Where it listens, and what it was asked so far."""
+    """Where it listens, what it was asked so far, and whether anything was."""
 
     url: str
     port: int
     asked: list[Asked]
+    arrived: asyncio.Event
 
 
 @asynccontextmanager
@@ -45,6 +46,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Serve *script* on a free port: a function of each request, one act, or one act a request."""
     asked: list[Asked] = []
+    arrived = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,6 +56,7 @@ async def serving(
         try:
             while (request := await _request(reader)) is not None:
                 asked.append(request)
+                arrived.set()
                 await _act(script, request, len(asked) - 1)(writer)
                 await writer.drain()
                 if writer.is_closing():
@@ -68,7 +71,7 @@ async def serving(
     port = server.sockets[0].getsockname()[1]
     scheme = "http" if tls is None else "https"
     try:
-        yield Server(f"{scheme}://{name or '127.0.0.1'}:{port}", port, asked)
+        yield Server(f"{scheme}://{name or '127.0.0.1'}:{port}", port, asked, arrived)
     finally:
         server.close()
         for task in list(tasks):
