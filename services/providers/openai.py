@@ -70,6 +70,10 @@ TOKENS = {
 BASE_FACTORS = {"million": PER_MILLION, "token": PER_TOKEN}
 
 
+LITELLM = 1677610602
+"""`created` of every row of a LiteLLM proxy; of OpenAI's own gpt-3.5-turbo it is true."""
+
+
 class _List(Envelope, frozen=True):
     data: list[msgspec.Raw] | None
 
@@ -151,6 +155,11 @@ def _prices(row: Model, traits: Builtin | None) -> dict[str, str]:
     return found | prices(row.pricing, {"duration_per_hour": "hour"}, AS_IS)
 
 
+def _created(row: Model, traits: Builtin | None) -> str | None:
+    known = row.created != LITELLM if traits is None else traits.created_known
+    return day(row.created) if known else None
+
+
 def mapped(row: Model, traits: Builtin | None) -> ModelRecord:
     """Return the record of a row; *traits* are those of its provider."""
     prefix = traits.id_prefix if traits else ""
@@ -163,7 +172,7 @@ def mapped(row: Model, traits: Builtin | None) -> ModelRecord:
         name=first(row.name, row.display_name, row.title),
         owned_by=owner(row.owned_by),
         description=row.description,
-        created=day(row.created) if traits is None or traits.created_known else None,
+        created=_created(row, traits),
         context_window=window(row),
         max_output_tokens=whole(first(row.max_completion_tokens, inner(row.limits, "completion"))),
         inputs=inputs,

@@ -137,7 +137,7 @@ def _record(row: _Model) -> ModelRecord:
         | ({"prompt_caching": True} if cached else {}),
         prices=all_prices(row.pricing),
         lifecycle=lifecycle(retires_on=day(row.expiration_date), replacement=target),
-        aliases=[alias for alias in (text(row.canonical_slug), target) if alias],
+        aliases=[alias for alias in (text(row.canonical_slug), target) if alias] or None,
         open_weights=True if text(row.hugging_face_id) else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -37,6 +38,13 @@ class _Error(msgspec.Struct, frozen=True):
 
 
 _error_decoder = msgspec.json.Decoder(_Error)
+LONE = b"\\uffff"
+"""Stands for half of a surrogate pair: a text that was cut would spoil the whole page."""
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
 EMPTY_KEYS = frozenset({"nextPageToken", "next_page_token", "totalSize"})
 """What an answer without rows may hold."""
 
@@ -58,6 +66,11 @@ def opened(body: bytes, envelope: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError:
         _refuse(body)
         raise
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(lambda found: LONE if found[1] else found[0], body)
+        if mended == body:
+            raise
+        return opened(mended, envelope)
     if isinstance(read, Envelope) and (read.error or read.success is False):
         _refuse(body)
         raise Refused("invalid_response", "an error with status 200")
@@ -138,9 +151,9 @@ def page(
 
 
 def usable_id(id: str) -> bool:
-    """Tell whether a subject can carry *id*."""
+    """Tell whether a subject can carry *id*; a text that was cut is no id."""
     try:
-        return len(escape(id)) <= LONGEST_TOKEN
+        return "\uffff" not in id and len(escape(id)) <= LONGEST_TOKEN
     except BadSubject:
         return False
 

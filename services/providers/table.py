@@ -449,7 +449,13 @@ _ROWS = (
         key_optional=True,
         created_known=False,
     ),
-    Builtin("infermatic", "openai", "https://api.totalgpt.ai/v1", keys=("INFERMATIC_API_KEY",)),
+    Builtin(
+        "infermatic",
+        "openai",
+        "https://api.totalgpt.ai/v1",
+        keys=("INFERMATIC_API_KEY",),
+        created_known=False,
+    ),
     Builtin(
         "hyperbolic",
         "openai",

@@ -16,13 +16,13 @@ LARGEST_LIMIT = 10**12
 """Tokens; what is larger is no limit, and would not fit into every database."""
 MILLISECONDS = 10**11
 """Seconds from here on are milliseconds (Poe, Pollinations): as seconds, the year 5138."""
-NO_DATES = frozenset({0, 735790403, 1677610602, 1626777600})
-"""`created` of every row: Cerebras and DeepInfra; NVIDIA; LiteLLM's (Infermatic); Atlas Cloud."""
+NO_DATES = frozenset({0, 735790403, 1626777600})
+"""`created` of every row: Cerebras and DeepInfra; NVIDIA; Atlas Cloud."""
 YEARS = range(1971, 2201)
 
 _EPOCH = date(1970, 1, 1)
 _SPACES = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\uffff]")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\d)", re.ASCII)
 _CUTOFF = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?\Z", re.ASCII)
 _WHOLE = re.compile(r"\d{1,13}\Z", re.ASCII)
