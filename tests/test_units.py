@@ -95,7 +95,8 @@ def test_what_is_no_date_is_unknown(written: object) -> None:
 
 
 @given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals(allow_nan=False),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+    | st.decimals(allow_nan=False),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5,
 ))  # fmt: skip
 def test_no_value_is_too_odd_to_be_read(value: object) -> None:

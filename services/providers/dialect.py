@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from events.decide.providers import Settings
 from events.record import ModelRecord
-from services.keys import Secret
+
+if TYPE_CHECKING:  # its module reads the configuration, which reads the table of providers
+    from services.keys import Secret
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-Secrets = Mapping[str, Secret]
+Secrets = Mapping[str, "Secret"]
 """What a provider's references resolved to: `api_key`, and the names of its `credentials`."""
 
 
