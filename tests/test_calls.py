@@ -58,8 +58,9 @@ async def ask(
         "secrets": [Secret(KEY)],
         "clock": Clock(),
     }
+    bounds.update(changes)
     async with asyncio.timeout(20):
-        return await call(http, request or Request(url), **(bounds | changes))
+        return await call(http, request or Request(url), **bounds)
 
 
 async def outcome_of(http: Client, act: Act, **changes: object) -> Outcome:

@@ -96,7 +96,7 @@ async def run_at(
         "deadline": 120.0,
         "draw": lambda _, high: high,
     }
-    bounds |= changes
+    bounds.update(changes)
     settings = Settings(name="demo", dialect="test", base_url=url)
     async with asyncio.timeout(20):
         fetched, attempts = await fetch_with_retries(dialect, settings, secrets or {}, **bounds)

@@ -91,10 +91,11 @@ async def get(
         "validators": None,
         "clock": Clock(),
     }
+    bounds.update(changes)
     settings = Settings(name="demo", dialect="test", base_url=url, headers=dict(custom or {}))
     secrets = {"api_key": Secret(KEY)} if secrets is None else secrets
     async with asyncio.timeout(20):
-        return await fetch(dialect, settings, secrets, **(bounds | changes))
+        return await fetch(dialect, settings, secrets, **bounds)
 
 
 async def fetched(http: Client, *acts: Act, dialect: Dialect = PLAIN, **changes: object) -> Fetched:
@@ -538,7 +539,8 @@ async def test_static_rows_may_serve_instead(http: Client) -> None:
 
 
 def record(**fields: Any) -> ModelRecord:  # noqa: ANN401 - whatever a record has
-    return ModelRecord(**({"id": "m", "name": "m"} | fields))
+    given: dict[str, Any] = {"id": "m", "name": "m"}
+    return ModelRecord(**(given | fields))
 
 
 def test_a_capability_is_true_if_any_row_says_so() -> None:
