@@ -32,7 +32,7 @@ GROUPS = {
 
 COMMANDS = {
     "up": Command("processes", "up", "Start everything on this machine, and keep it running."),
-    "demo": Command("processes", "demo", "Play months of recorded changes; no network, no key."),
+    "demo": Command("demo", "demo", "Play months of recorded changes; no network, no key."),
     "run": Command("processes", "run", "Run one process."),
     "init": Command("processes", "init", "Create the streams, or check that they are ours."),
     "models list": Command("models", "list_", "List models."),
@@ -43,13 +43,13 @@ COMMANDS = {
     "models validate": Command("models", "validate", "Ask whether a model has capabilities."),
     "providers list": Command("providers", "list_", "List providers."),
     "providers show": Command("providers", "show", "Show one provider and its last refreshes."),
-    "providers refresh": Command("providers", "refresh", "Ask providers for their models now."),
+    "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("log", "replay", "Build a catalogue from the log, as it was at a moment."),
     "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),
-    "version": Command("status", "version", "Show the versions of modelog and what it is made of."),
+    "version": Command("version", "version", "Show the versions of modelog and of its parts."),
 }  # fmt: skip
 """The whole surface."""
 

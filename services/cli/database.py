@@ -13,8 +13,9 @@ import msgspec
 import typer
 
 from events.schema import asyncapi, json_schemas
+from services.cli.catalogue import catalogue
 from services.cli.failures import WRONG, Refusal
-from services.cli.options import AsJson, ConfigFile, DataDir, catalogue
+from services.cli.options import AsJson, ConfigFile, DataDir
 from services.cli.output import note, write, write_array, write_object
 from services.cli.tables import Column, Row, write_table
 

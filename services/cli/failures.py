@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from typer.exceptions import Abort, TyperException
 
 from services.cli.output import clean
 
-DONE = 0
-FAILED = 1
-WRONG = 2
-ABSENT = 3
-UNREACHABLE = 4
-INTERRUPTED = 130
+DONE: Final = 0
+FAILED: Final = 1
+WRONG: Final = 2
+ABSENT: Final = 3
+UNREACHABLE: Final = 4
+INTERRUPTED: Final = 130
 
 Code = Literal[0, 1, 2, 3, 4, 130]
 
@@ -29,7 +29,26 @@ class Refusal(Exception):
         self.code: Code = code
 
 
-CODES: dict[str, Code] = {}
+CODES: dict[str, Code] = {
+    "services.clock.BadClock": WRONG,
+    "services.config.ConfigError": WRONG,
+    "services.keys.KeyUnavailable": FAILED,
+    "services.directory.DirectoryHeld": FAILED,
+    "services.jetstream.connect.NoServer": UNREACHABLE,
+    "services.jetstream.api.NoAnswer": UNREACHABLE,
+    "services.jetstream.api.NoStream": UNREACHABLE,
+    "services.jetstream.server.NoServerBinary": UNREACHABLE,
+    "services.jetstream.server.ServerFailed": UNREACHABLE,
+    "services.jetstream.setup.StreamDiffers": FAILED,
+    "services.jetstream.setup.ServerTooOld": FAILED,
+    "services.jetstream.setup.SyncNotAlways": FAILED,
+    "services.jetstream.messages.GapInLog": FAILED,
+    "services.jetstream.history.HistoryChanged": FAILED,
+    "services.jetstream.append.LogFull": FAILED,
+    "services.jetstream.append.NotAppended": FAILED,
+    "projections.catalogue.NoCatalogue": UNREACHABLE,
+    "projections.catalogue.NotACatalogue": UNREACHABLE,
+}
 """The exceptions of others, by their full name: nothing is imported to know them."""
 
 
@@ -52,6 +71,8 @@ def guarded(call: Callable[[], object]) -> int:
 def code_of(error: BaseException) -> Code | None:
     """Return the exit code that *error* means, None for a bug."""
     match error:
+        case BaseExceptionGroup(exceptions=(single,)):
+            return code_of(single)
         case Refusal():
             return error.code
         case TyperException():
@@ -60,6 +81,8 @@ def code_of(error: BaseException) -> Code | None:
             return INTERRUPTED
         case OSError():
             return FAILED
+        case _:
+            pass
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((CODES[name] for name in names if name in CODES), None)
 
@@ -67,12 +90,14 @@ def code_of(error: BaseException) -> Code | None:
 def line_of(error: BaseException) -> str:
     """Return what *error* says to a person."""
     match error:
+        case BaseExceptionGroup(exceptions=(single,)):
+            return line_of(single)
         case TyperException():
             context = getattr(error, "ctx", None)
             name = context.command_path if context else "modelog"
             text = f"{error.format_message().rstrip('.')}; see `{name} --help`"
-        case OSError(strerror=str(reason), filename=str(name)):
-            text = f"{name}: {reason}"
+        case OSError(strerror=str(reason)) if error.filename is not None:
+            text = f"{error.filename}: {reason}"
         case _:
             text = str(error)
     return "\n".join(clean(line) for line in text.splitlines())

@@ -17,6 +17,7 @@ from services.cli.options import ConfigFile, DataDir, settings, when
 from services.cli.output import write
 from services.config import Config
 from services.directory import DataDirectory
+from services.group import Group
 from services.jetstream.connect import Client, connect
 from services.jetstream.read import pages
 from services.jetstream.server import Server
@@ -70,9 +71,6 @@ async def log_server(config: Config, *, role: str, create: bool = False) -> Asyn
                 raise Refusal(
                     f"there is no log in {config.data}; start with `modelog up`", UNREACHABLE
                 )
-            # It brings FastStream along, which readers of a running server need not wait for.
-            from services.supervisor import Group  # noqa: PLC0415
-
             stack.enter_context(directory.lock())
             group = await Group.start()
             stack.push_async_callback(group.stop)

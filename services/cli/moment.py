@@ -6,13 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from events.base import Instant, instant_of, later
+from services.durations import parse_duration
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?\Z", re.ASCII
 )
-_SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+\Z", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class NoMoment(ValueError):
@@ -36,19 +34,11 @@ def moment(text: str, *, now: Instant) -> int | Instant:
     if re.fullmatch(r"\d{1,18}", plain, re.ASCII):
         return int(plain)
     try:
-        if _SPAN.match(plain):
-            return later(now, -_span(plain))
         if _RFC3339.match(plain):
             return _instant(plain)
+        return later(now, -timedelta(seconds=parse_duration(plain)))
     except (ValueError, OverflowError) as error:
         raise NoMoment(text) from error
-    raise NoMoment(text)
-
-
-def _span(text: str) -> timedelta:
-    return timedelta(
-        seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-    )
 
 
 def _instant(text: str) -> Instant:

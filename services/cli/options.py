@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import Annotated
 import typer
 
 from events.base import Instant
-from projections import Catalogue
 from services import clock, config
 from services.cli.failures import WRONG, Refusal
 from services.cli.moment import moment
 from services.config import Config
-from services.directory import DataDirectory
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration to use.")
@@ -36,12 +33,7 @@ AsOf = Annotated[
 
 def settings(file: Path | None, data: Path | None) -> Config:
     """Return the effective configuration; raises ConfigError."""
-    return config.load(file, data=data, environ=os.environ, cwd=Path.cwd())
-
-
-def catalogue(file: Path | None, data: Path | None) -> Catalogue:
-    """Open the catalogue to read; raises ConfigError, NoCatalogue and NotACatalogue."""
-    return Catalogue.open(DataDirectory(settings(file, data).data).catalogue)
+    return config.load(file, data=data, environ=config.environment(), cwd=Path.cwd())
 
 
 def when(text: str | None, option: str) -> int | Instant | None:
@@ -66,8 +58,13 @@ def words(given: Iterable[str], known: Sequence[str], what: str) -> list[str]:
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the way out of a wrong *word*: the nearest known one, or all where none is near."""
     names = list(known)
-    close = get_close_matches(word.lower(), names, n=1)
-    return f'did you mean "{close[0]}"?' if close else f"there is {listed(names)}"
+    near = close(word, names)
+    return f'did you mean "{near}"?' if near else f"there is {listed(names)}"
+
+
+def close(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is nearest to *word*, if one is near."""
+    return next(iter(get_close_matches(word.lower(), known, n=1)), None)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from services.cli.output import write_object
 from services.cli.tables import write_record
 from services.config import Config
 from services.jetstream.setup import Report, ensure
-from services.process import log_to_stderr
+from services.logs import log_to_stderr
 
 PROCESSES = {"refresher": "services.refresher.run", "projector": "services.projector.run"}
 """Where the `run` of each process is; only the one that was named is imported."""

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from services import config as configuration
-from services.cli.failures import ABSENT, Refusal
-from services.cli.options import AsJson, ConfigFile, DataDir, Limit, catalogue, nearest, words
+from services.cli.catalogue import catalogue, check_provider
+from services.cli.options import AsJson, ConfigFile, DataDir, Limit, words
 from services.cli.output import write, write_array, write_object
 from services.cli.tables import Column, Row, write_record, write_table
 from services.providers.table import BUILTIN
@@ -84,6 +84,7 @@ def list_(
 
     Those that are registered, in the order of their names.
     """
+    columns: tuple[Column, ...]
     wanted = words(status or (), STATUSES, "status")
     if available:
         rows, columns = _builtin(), AVAILABLE
@@ -122,12 +123,9 @@ def show(
 ) -> None:
     """Show one provider and its last refreshes."""
     with catalogue(config, data) as opened:
-        found = opened.provider(name)
-        if found is None:
-            names = [one.name for one in opened.providers()]
-            raise Refusal(f'there is no provider "{name}"; {nearest(name, names)}', ABSENT)
+        check_provider(opened, name)
+        row = msgspec.to_builtins(opened.provider(name))
         runs = [msgspec.to_builtins(run) for run in opened.refreshes(name, limit=RECENT)]
-    row = msgspec.to_builtins(found)
     if as_json:
         write_object(row)
         return

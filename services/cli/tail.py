@@ -36,6 +36,22 @@ class Placed(NamedTuple):
     stored: Stored
 
 
+class Heard(Protocol):
+    """What is needed of a message that the server sends."""
+
+    @property
+    def subject(self) -> str:
+        """Its public subject."""
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """Its headers, with the place where it is stored."""
+
+    @property
+    def data(self) -> bytes:
+        """The event."""
+
+
 Emit = Callable[[list[Placed]], None]
 
 
@@ -60,7 +76,7 @@ class Tail:
         await nc.flush()
         return tail
 
-    async def _ring(self, message: _Heard) -> None:
+    async def _ring(self, message: Heard) -> None:
         headers = message.headers or {}
         stream, seq = headers.get("Nats-Stream", ""), headers.get("Nats-Sequence", "")
         if stream in self._filters and seq.isdecimal():
@@ -87,7 +103,8 @@ class Tail:
         """Return the fact at *seq*, or the next one: a reader has no right but to direct gets."""
         if seq < 1:
             return None
-        page = await anext(pages(self._nc, FACTS, after=seq - 1, filter=FACT_SUBJECTS, batch=1), [])
+        facts = pages(self._nc, FACTS, after=seq - 1, filter=FACT_SUBJECTS, batch=1)
+        page: list[Stored] | None = await anext(facts, None)
         return page[0] if page else None
 
     async def follow(self, emit: Emit) -> None:
@@ -131,14 +148,6 @@ class Tail:
         ):
             yield [Placed(stream, one) for one in page if keep is None or keep(one)]
             reached[stream] = page[-1].seq
-
-
-class _Heard(Protocol):
-    """What is needed of a message that rings."""
-
-    @property
-    def headers(self) -> Mapping[str, str] | None:
-        """Its headers."""
 
 
 async def merged(readers: list[AsyncIterator[list[Placed]]]) -> AsyncIterator[list[Placed]]:

@@ -18,7 +18,7 @@ def version(
     config: ConfigFile = None,  # noqa: ARG001 - every command takes it
     data: DataDir = None,  # noqa: ARG001
 ) -> None:
-    """Show the versions of modelog and what it is made of."""
+    """Show the versions of modelog and of its parts."""
     found = {
         "modelog": installed("modelog"),
         "python": platform.python_version(),
