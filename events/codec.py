@@ -73,7 +73,7 @@ def tag_of(event: Event) -> str:
 def _explain(payload: bytes | str, error: msgspec.DecodeError) -> Exception:
     try:
         tag = _tag_decoder.decode(payload).type
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return BrokenEvent(f"no event: {error}")
     if tag not in _TAGS:
         return UnknownEvent(f"unknown event type {tag!r}: written by a newer version of modelog")

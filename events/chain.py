@@ -1,0 +1,38 @@
+"""The rolling hash of a stream: one number that differs where two histories do.
+
+h0 = SHA-256("modelog/1" | stream), without the epoch, so that a restored log has the same chain;
+hn = SHA-256(hn-1 | seq | subject | sorted ce-* headers but ce-recordedtime | payload), every field
+behind its length.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from events.envelope import Stored
+
+LENGTH = 4
+"""Bytes of a field's length, big-endian."""
+
+
+def start(stream: str) -> bytes:
+    """Return the hash of *stream* before its first event."""
+    return sha256(_joined(b"modelog/1", stream.encode())).digest()
+
+
+def link(previous: bytes, stored: Stored) -> bytes:
+    """Return the hash behind *stored*, whose predecessor's is *previous*."""
+    headers = sorted(
+        f"{name}:{value}"
+        for name, value in stored.headers.items()
+        if name.startswith("ce-") and name != "ce-recordedtime"
+    )
+    fields = (str(stored.seq), stored.subject, *headers)
+    parts = [field.encode() for field in fields]
+    return sha256(_joined(previous, *parts, stored.payload)).digest()
+
+
+def _joined(*fields: bytes) -> bytes:
+    return b"".join(
+        [part for field in fields for part in (len(field).to_bytes(LENGTH, "big"), field)]
+    )
