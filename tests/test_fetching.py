@@ -289,6 +289,17 @@ async def test_a_token_endpoint_that_gives_none(http: Client, act: Act, class_: 
         assert (made.class_, server.asked) == (class_, [])
 
 
+async def test_credentials_of_no_form_are_not_quoted(http: Client) -> None:
+    def exchange(_: Settings, secrets: Mapping[str, Secret], __: datetime) -> Exchange | None:
+        raise ValueError(secrets["client_secret"].reveal())
+
+    async with serving(LIST) as server:
+        dialect = DIALECT._replace(exchange=exchange)
+        made = await run_at(server.url, http, dialect, secrets=SECRETS)
+
+        assert (made.class_, server.asked) == ("credential", [])
+
+
 async def test_each_attempt_is_signed_anew(http: Client) -> None:
     def sign(
         request: Request, _: Settings, secrets: Mapping[str, Secret], at: datetime

@@ -150,6 +150,12 @@ async def test_lists_that_are_alike_are_no_repeated_page(http: Client) -> None:
     assert (ids(found), found.complete, found.duplicates) == (["a"], True, 1)
 
 
+async def test_no_list_at_all_is_a_mistake_and_no_empty_list(http: Client) -> None:
+    found = await fetched(http, page("a"), dialect=PLAIN._replace(first=lambda _: []))
+
+    assert (found.outcome.class_, found.complete, found.pages) == ("config", False, 0)
+
+
 async def test_an_empty_list_is_a_list(http: Client) -> None:
     found = await fetched(http, page())
 

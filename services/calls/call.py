@@ -6,7 +6,6 @@ Time limits here are real time, not the clock's: a demo's months do not make a s
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Mapping, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -17,6 +16,7 @@ import httpx
 from services.calls.answers import Said, said
 from services.calls.body import BadBody, Body
 from services.calls.classify import GROUPS, Group, of_exception, of_status
+from services.calls.headers import fault
 from services.calls.waiting import retry_after
 from services.calls.wording import of_answer, of_failure, one_line
 from services.clock import Clock
@@ -33,9 +33,6 @@ LATE = 2.0
 """Seconds by which our event loop may be late before a time-out is its own fault."""
 HIGHEST_PORT = 65_535
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
-_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?\Z")
-_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+\Z")
 
 
 class Outcome(NamedTuple):
@@ -123,8 +120,9 @@ async def call(  # noqa: PLR0913 - the bounds of one call
     times, for GET and within the origin only, so headers never leave it. Whether the body decodes
     is for the caller to judge. A provider's fault is never raised.
     """
-    if (fault := _unsendable(request.headers, secrets)) is not None:
-        return fault
+    if (unsendable := fault(request.headers, secrets)) is not None:
+        class_, message = unsendable
+        return Outcome(class_, GROUPS[class_], message=one_line(message, secrets))
     loop = asyncio.get_running_loop()
     started = loop.time()
     answer = _Answer()
@@ -133,8 +131,8 @@ async def call(  # noqa: PLR0913 - the bounds of one call
     try:
         async with asyncio.timeout(timeout):
             await _exchange(client, request, limits, max_bytes, answer)
-    except FAULTS as fault:
-        error = fault
+    except FAULTS as raised:
+        error = raised
     took = loop.time() - started
     if error is None:
         outcome = _judged(request, answer, codes, worked=worked)
@@ -243,20 +241,3 @@ def _judged(
     )
     message = "" if class_ == "ok" else of_answer(status, found)
     return Outcome(class_, GROUPS[class_], message=message)
-
-
-def sendable(value: str) -> bool:
-    """Tell whether *value* can be the value of a header."""
-    return _VALUE.match(value) is not None
-
-
-def _unsendable(headers: Mapping[str, str], secrets: Sequence[Secret]) -> Outcome | None:
-    """Return the outcome where a header cannot be sent: a key with a line break, mostly."""
-    for name, value in headers.items():
-        if _NAME.match(name) and sendable(value):
-            continue
-        ours = any(secret.reveal() and secret.reveal() in value for secret in secrets)
-        class_ = "credential" if ours else "config"
-        message = f"header {name!r} holds a character that HTTP does not allow"
-        return Outcome(class_, GROUPS[class_], message=one_line(message, secrets))
-    return None

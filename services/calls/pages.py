@@ -13,9 +13,11 @@ import httpx
 
 from events.decide.providers import Settings
 from events.record import ModelRecord
-from services.calls.call import Outcome, same_origin, sendable
+from services.calls.call import Outcome, same_origin
+from services.calls.classify import GROUPS
 from services.calls.decoding import decoded, failed
 from services.calls.details import NotAnswered, detailed
+from services.calls.headers import sendable
 from services.calls.rows import fields, merged
 from services.providers import Dialect, Page, Request, Row
 
@@ -73,7 +75,9 @@ async def read(
     firsts = dialect.first(settings)
     # Details may change where the list does not, so an unchanged list proves nothing there.
     single = len(firsts) == 1 and dialect.details is None
-    last = None
+    last = Outcome("config", GROUPS["config"], message="no list is configured")
+    if not firsts:
+        return Fetched(last)
     try:
         for first in firsts:
             last = await reading.whole_list(first, validators if single else None)
@@ -84,14 +88,14 @@ async def read(
         return Fetched(fault.outcome, pages=reading.pages)
     models = merged(records)
     complete = reading.totals_agree and reading.undecodable in {0, known_undecodable}
-    whole = complete and single and reading.pages == 1 and last is not None
+    whole = complete and single and reading.pages == 1
     return Fetched(
-        last or Outcome("ok", "OK"),
+        last,
         records=models,
         complete=complete,
         skipped=reading.undecodable + reading.unusable,
         duplicates=len(records) - len(models),
-        validators=_validators(last) if whole and last is not None else None,
+        validators=_validators(last) if whole else None,
         undecodable=reading.undecodable,
         pages=reading.pages,
         fields=fields(reading.rows),

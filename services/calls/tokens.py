@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from events.decide.providers import Settings
 from services.calls.call import Outcome
+from services.calls.classify import GROUPS
 from services.calls.decoding import UNREADABLE, failed
 from services.clock import Clock
 from services.keys import Secret
@@ -43,7 +44,11 @@ class Tokens:
         """Return *secrets* with the token that they give; an outcome where none was given."""
         if dialect.exchange is None:
             return secrets
-        exchange = dialect.exchange(settings, secrets, self._clock.utcnow())
+        try:
+            exchange = dialect.exchange(settings, secrets, self._clock.utcnow())
+        except UNREADABLE:  # whose words may quote the secret
+            message = "the credentials are not of the form that a token is asked with"
+            return Outcome("credential", GROUPS["credential"], message=message)
         if exchange is None:
             return secrets
         key = _key(settings, secrets)
