@@ -23,7 +23,7 @@ from services.demo.feed import Feed
 from services.demo.play import Scene, clock_text, finale, play, say, scene
 from services.demo.recorded import Recording, load
 from services.directory import DataDirectory
-from services.jetstream.connect import connect
+from services.jetstream.connect import close, connect
 from services.supervisor import Child
 from services.up import running
 
@@ -105,4 +105,4 @@ async def _shown(url: str, feed: Feed, played: Scene, text: str) -> None:
         shown = clock.Clock(origin=origin, speed=speed, start=start)
         await play(feed, played, shown, Console())
     finally:
-        await nc.close()
+        await close(nc)

@@ -18,7 +18,7 @@ from services.cli.output import write
 from services.config import Config
 from services.directory import DataDirectory
 from services.group import Group
-from services.jetstream.connect import Client, connect
+from services.jetstream.connect import Client, close, connect
 from services.jetstream.read import pages
 from services.jetstream.server import Server
 from services.keys import resolve
@@ -51,7 +51,7 @@ async def connection(config: Config, url: str, *, role: str) -> AsyncIterator[Cl
     try:
         yield nc
     finally:
-        await nc.close()
+        await close(nc)
 
 
 @asynccontextmanager
