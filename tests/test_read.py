@@ -23,7 +23,7 @@ from services.clock import new_id
 from services.jetstream.api import ApiError, NoAnswer, NoStream, ask, stream_info
 from services.jetstream.append import HistoryChanged, Log
 from services.jetstream.connect import close, connect
-from services.jetstream.follow import BATCH
+from services.jetstream.consumer import BATCH
 from services.jetstream.messages import headers_of, nanoseconds
 from services.jetstream.read import (
     GapInLog,

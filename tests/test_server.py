@@ -7,13 +7,15 @@ import json
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from nats.errors import SlowConsumerError
 
-from services.jetstream.connect import NoServer, connect
+from services.jetstream.connect import NoServer, close, connect
 from services.jetstream.server import Server, ServerFailed, binary, configuration
 from tests.support.nats import Servers, connected, killed, restarted, running, until
 
@@ -150,6 +152,16 @@ async def test_no_password_is_told() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+async def test_an_address_that_is_none_is_told() -> None:
+    with pytest.raises(NoServer, match="out of range"):
+        await connect("nats://127.0.0.1:99999", role="test", deadline=0.1)
+
+
+async def test_a_second_address_is_tried(nats_server: Server) -> None:
+    async with connected(f"nats://127.0.0.1:{free_port()},{nats_server.url}") as nc:
+        assert nc.is_connected
+
+
 async def test_a_connection_outlives_its_server(servers: Servers) -> None:
     async with connected(servers.url) as nc:
         await servers.restart()
@@ -188,11 +200,12 @@ async def test_dropped_messages_are_told(nats_server: Server) -> None:
     await nc.close()
 
 
-async def test_a_denied_publish_is_told(tmp_path: Path) -> None:
-    told: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-    settings = tmp_path / "denied.conf"
+@asynccontextmanager
+async def guarded(folder: Path) -> AsyncIterator[str]:
+    """A server that asks who is there, and lets nobody write to the log; yields its address."""
+    settings = folder / "guarded.conf"
     settings.write_text(
-        f'listen: "127.0.0.1:-1"\nports_file_dir: "{tmp_path}"\n'
+        f'listen: "127.0.0.1:-1"\nports_file_dir: "{folder}"\n'
         "authorization {\n"
         '  default_permissions { publish: { deny: ["log.>"] } }\n'
         "  users: [ { user: u, password: p } ]\n"
@@ -201,13 +214,26 @@ async def test_a_denied_publish_is_told(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         binary(), "--config", settings, stderr=asyncio.subprocess.DEVNULL
     )
-    ports = tmp_path / f"nats-server_{process.pid}.ports"
-    await until(lambda: ports.exists() and ports.read_text() != "")
-    address = json.loads(ports.read_text())["nats"][0].removeprefix("nats://")
-    nc = await connect(f"nats://u:p@{address}", role="test", on_error=told.set_result)
-    await nc.publish("log.model.x.added.y", b"")
+    ports = folder / f"nats-server_{process.pid}.ports"
+    try:
+        await until(lambda: ports.exists() and ports.read_text() != "")
+        yield json.loads(ports.read_text())["nats"][0].removeprefix("nats://")
+    finally:
+        process.terminate()
+        await process.wait()
 
-    assert "permissions violation" in str(await asyncio.wait_for(told, 5)).lower()
-    await nc.close()
-    process.terminate()
-    await process.wait()
+
+async def test_a_denied_publish_is_told(tmp_path: Path) -> None:
+    told: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+    async with guarded(tmp_path) as address:
+        nc = await connect(f"nats://u:p@{address}", role="test", on_error=told.set_result)
+        await nc.publish("log.model.x.added.y", b"")
+
+        assert "permissions violation" in str(await asyncio.wait_for(told, 5)).lower()
+        await close(nc)
+
+
+async def test_a_wrong_password_is_told_as_that(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as address:
+        with pytest.raises(NoServer, match=r"(?i)authorization violation"):
+            await connect(f"nats://u:wrong@{address}", role="test", deadline=1)

@@ -136,7 +136,7 @@ class Log:
         end = _now() + deadline
         while (left := await self._ready(self._facts, end)) > 0:
             reply = await batch.send(self._nc, messages, added, min(left, ANSWER_SECONDS))
-            if reply and "seq" in reply and "error" not in reply:
+            if reply and reply.get("count") == len(messages):
                 first = int(reply["seq"]) - len(messages) + 1
             else:
                 unsure = unsure or reply is None

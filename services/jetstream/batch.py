@@ -21,8 +21,8 @@ from services.jetstream.connect import Client
 
 MOST = 1_000
 """Messages of one atomic batch: the server's limit."""
-FLUSH_BYTES = 1 << 20
-"""What may wait to be sent. At twice as much nats-py itself waits, and swallows a cancellation."""
+FLUSH_BYTES = 1_500_000
+"""What may wait to be sent. At 2 MiB nats-py itself waits, and swallows a cancellation."""
 
 ID = "Nats-Batch-Id"
 PLACE = "Nats-Batch-Sequence"

@@ -16,6 +16,7 @@ __all__ = ["Client", "NoServer", "close", "connect"]
 
 PORT = 4222
 CONNECT_SECONDS = 5.0
+ATTEMPT_SECONDS = 1.0
 RECONNECT_WAIT_SECONDS = 0.25
 PING_SECONDS = 5
 FLUSH_SECONDS = 5.0
@@ -135,9 +136,12 @@ async def _listening(servers: list[str], teller: _Teller) -> None:
         for server in servers:
             address = urlsplit(server if "://" in server else f"nats://{server}")
             try:
-                _, writer = await asyncio.open_connection(address.hostname, address.port or PORT)
-            except OSError as error:
-                teller.last = error.strerror or str(error)
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    _, writer = await asyncio.open_connection(
+                        address.hostname, address.port or PORT
+                    )
+            except (OSError, ValueError) as error:
+                teller.last = getattr(error, "strerror", None) or str(error) or "no answer"
                 continue
             writer.close()
             with suppress(OSError):

@@ -93,7 +93,9 @@ async def _found(
 def give_up(reply: batch.Reply | None, stream: str) -> None:
     """Raise what no further attempt can mend."""
     code = batch.refusal(reply)
-    if not code or code in batch.AGAIN:
+    if reply is None or code in batch.AGAIN:
         return
-    text = f"stream {stream}: {(reply or {})['error'].get('description', 'refused')} ({code})"
+    if not code:
+        raise Refused(f"stream {stream}: the server took a message out of its batch: {reply}")
+    text = f"stream {stream}: {reply['error'].get('description', 'refused')} ({code})"
     raise LogFull(text) if code in batch.FULL else Refused(text)
