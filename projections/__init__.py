@@ -1,1 +1,6 @@
-"""What is true, now or at any past moment: events folded into SQLite."""
+"""What is true, now or at any past moment: the log, folded into SQLite."""
+
+from projections.catalogue import Catalogue
+from projections.search import ModelFilter
+
+__all__ = ["Catalogue", "ModelFilter"]

@@ -1,0 +1,278 @@
+"""Every question in Python: the command line and the query subjects ask here, too."""
+
+from __future__ import annotations
+
+import sqlite3
+import time  # noqa: TID251 - waiting for a sequence is the one question that takes time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from events.base import Instant
+from events.record import CAPABILITIES, ModelRecord, differences
+from events.subjects import FACTS
+from projections import checkpoint, moments
+from projections.checkpoint import Checkpoint
+from projections.database import open_reader
+from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
+from projections.search import ModelFilter, select
+
+POLL_SECONDS = 0.01
+
+
+class NotReadable(Exception):
+    """A question in SQL that cannot be answered: wrong, or one that would write."""
+
+
+class Answer(NamedTuple):
+    """The rows of a question in SQL, and the names of their columns."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+class Catalogue:
+    """A catalogue, open to read; every question sees the newest generation. Not for two threads.
+
+    Moments are sequences of `MODELOG`, or instants; an instant means the largest sequence whose
+    running maximum of `at` is not later.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._generation = self._link()
+        self._open = open_reader(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Catalogue:
+        """Open the catalogue at *path*; raises NoCatalogue and NotACatalogue."""
+        return cls(Path(path))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _link(self) -> str:
+        try:
+            return str(self._path.readlink())
+        except OSError:
+            return ""
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The newest generation: where the link has moved on, so does the connection."""
+        if (now := self._link()) != self._generation:
+            self._open.close()
+            self._open, self._generation = open_reader(self._path), now
+        return self._open
+
+    # models
+
+    def get(self, provider: str, id: str, *, as_of: int | Instant | None = None) -> Model | None:
+        """Return one model, None where the provider does not list it."""
+        return next(iter(self.search(ModelFilter(provider=provider, id=id), as_of=as_of)), None)
+
+    def by_provider(self, provider: str) -> list[Model]:
+        """Return the models of one provider, by id."""
+        return self.search(ModelFilter(provider=provider))
+
+    def by_capability(self, capability: str) -> list[Model]:
+        """Return the models that are known to have *capability*, by provider and id."""
+        return self.search(ModelFilter(capability_all=(capability,)))
+
+    def search(
+        self, wanted: ModelFilter | None = None, *, as_of: int | Instant | None = None
+    ) -> list[Model]:
+        """Return the models that are *wanted*; all of them without a filter.
+
+        Raises ValueError for a sort that there is none of.
+        """
+        at = None if as_of is None else self.resolve(as_of)
+        query = select(wanted or ModelFilter(), at)
+        return [_model(row) for row in self._db.execute(query.sql, query.parameters)]
+
+    def capabilities(self, provider: str, id: str) -> dict[str, bool]:
+        """Return what is known of a model's capabilities; what is not there is unknown.
+
+        Raises KeyError where the provider does not list the model.
+        """
+        model = self.get(provider, id)
+        if model is None:
+            raise KeyError(f"{provider}/{id}")
+        return model.capabilities
+
+    def validate(self, provider: str, id: str, required: Iterable[str]) -> dict[str, bool | None]:
+        """Return those of *required* that are not known true: false, or None for unknown.
+
+        Empty where the model has all of them. Raises KeyError where the provider does not list
+        the model, ValueError for a word that names no capability.
+        """
+        known = self.capabilities(provider, id)
+        lacking: dict[str, bool | None] = {}
+        for name in required:
+            if name not in CAPABILITIES:
+                raise ValueError(f"{name!r} is no capability; there are {', '.join(CAPABILITIES)}")
+            if not known.get(name):
+                lacking[name] = known.get(name)
+        return lacking
+
+    def history(self, id: str, provider: str | None = None) -> list[Version]:
+        """Return every version of a model, oldest first: of one provider, or of all by name."""
+        where, given = "model_id = ?", [id]
+        if provider is not None:
+            where, given = f"{where} AND provider = ?", [id, provider]
+        sql = f"SELECT {columns(Version)} FROM model_history WHERE {where} ORDER BY provider, seq"  # noqa: S608 - built of our own words
+        return [built(Version, row) for row in self._db.execute(sql, given)]
+
+    def diff(self, from_: int | Instant, to: int | Instant) -> list[Difference]:
+        """Return what became of each model between two moments, by provider and id."""
+        first, last = self.resolve(from_), self.resolve(to)
+        touched = self._db.execute(_TOUCHED, (min(first, last), max(first, last)))
+        found = []
+        for provider, id_ in touched.fetchall():
+            before, after = (self._record(provider, id_, seq) for seq in (first, last))
+            difference = _difference(provider, id_, before, after)
+            if difference is not None:
+                found.append(difference)
+        return found
+
+    def _record(self, provider: str, id: str, seq: int) -> ModelRecord | None:
+        row = self._db.execute(_RECORD, (provider, id, seq, seq)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=ModelRecord)
+
+    # providers
+
+    def providers(self) -> list[Provider]:
+        """Return the registered providers, by name."""
+        sql = f"SELECT {columns(Provider)} FROM providers ORDER BY name"  # noqa: S608 - our own words
+        return [built(Provider, row) for row in self._db.execute(sql)]
+
+    def provider(self, name: str) -> Provider | None:
+        """Return one provider, None where none of that name is registered."""
+        sql = f"SELECT {columns(Provider)} FROM providers WHERE name = ?"  # noqa: S608 - our own words
+        row = self._db.execute(sql, (name,)).fetchone()
+        return None if row is None else _provider(row)
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """Return where a provider's key is, its options, its schedule and its health settings.
+
+        Empty where none of that name is registered.
+        """
+        names = ("credential", "options", "schedule", "health")
+        row = self._db.execute(_SETTINGS, (name,)).fetchone()
+        if row is None:
+            return {}
+        return {
+            key: None if stored is None else msgspec.json.decode(stored)
+            for key, stored in zip(names, row, strict=True)
+        }
+
+    def refreshes(self, provider: str | None = None, limit: int | None = None) -> list[Refresh]:
+        """Return the runs, newest first: of one provider or of all."""
+        where, given = ("WHERE provider = ? ", [provider]) if provider is not None else ("", [])
+        sql = f"SELECT {columns(Refresh)} FROM refreshes {where}ORDER BY seq DESC LIMIT ?"  # noqa: S608 - built of our own words
+        rows = self._db.execute(sql, [*given, -1 if limit is None else limit])
+        return [built(Refresh, row) for row in rows]
+
+    # the log
+
+    def checkpoint(self) -> dict[str, Checkpoint]:
+        """Return how far each stream is folded."""
+        return checkpoint.read(self._db)
+
+    def seq(self) -> int:
+        """Return the last sequence of `MODELOG` that is folded, 0 before the first."""
+        found = self.checkpoint().get(FACTS)
+        return found.seq if found else 0
+
+    def resolve(self, moment: int | Instant) -> int:
+        """Return the sequence that *moment* means, at most the last one that is folded."""
+        last = self.seq()
+        if isinstance(moment, int):
+            return min(moment, last)
+        return moments.sequence(self._db, moment, last)
+
+    def wait(self, seq: int, timeout: float) -> bool:
+        """Wait until *seq* of `MODELOG` is folded; False where it is not within *timeout* seconds.
+
+        For who has just appended, and wants to read it.
+        """
+        deadline = time.monotonic() + timeout
+        while self.seq() < seq:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def unknown_events(self) -> int:
+        """Return how many events of a newer version are kept raw."""
+        return int(self._db.execute("SELECT count(*) FROM event_unknown").fetchone()[0])
+
+    def counts(self) -> dict[str, int]:
+        """Return how many providers, models, listed and missing models, and versions there are."""
+        row = self._db.execute(_COUNTS).fetchone()
+        return dict(zip(("providers", "models", "listed", "missing", "versions"), row, strict=True))
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
+        """Answer any question in SQL; raises NotReadable for one that is wrong or would write."""
+        try:
+            cursor = self._db.execute(sql, tuple(parameters))
+            rows = cursor.fetchall()
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise NotReadable(str(error)) from error
+        return Answer([column[0] for column in cursor.description or ()], rows)
+
+
+_TOUCHED = """
+SELECT DISTINCT provider, model_id FROM model_history WHERE seq > ? AND seq <= ?
+ORDER BY provider, model_id
+"""
+_RECORD = """
+SELECT record FROM model_history WHERE provider = ? AND model_id = ? AND seq <= ?
+  AND (until_seq IS NULL OR until_seq > ?) AND change <> 'removed'
+"""
+_SETTINGS = "SELECT credential, options, schedule, health FROM provider_settings WHERE name = ?"
+_COUNTS = """
+SELECT (SELECT count(*) FROM provider_settings), (SELECT count(*) FROM models),
+  (SELECT count(*) FROM models WHERE availability = 'listed'),
+  (SELECT count(*) FROM models WHERE availability = 'missing'),
+  (SELECT count(*) FROM model_history)
+"""
+
+
+def _model(row: tuple[Any, ...]) -> Model:
+    found: Model = built(Model, row)
+    return found
+
+
+def _provider(row: tuple[Any, ...]) -> Provider:
+    found: Provider = built(Provider, row)
+    return found
+
+
+def _difference(
+    provider: str, id: str, before: ModelRecord | None, after: ModelRecord | None
+) -> Difference | None:
+    if before is None and after is None:
+        return None
+    if before is None or after is None:
+        change = "appeared" if before is None else "vanished"
+        return Difference(provider=provider, model_id=id, change=change, changed=[])
+    changed = differences(before, after)
+    if not changed:
+        return None
+    return Difference(provider=provider, model_id=id, change="changed", changed=changed)

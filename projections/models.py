@@ -1,0 +1,173 @@
+"""What is offered now: a row a model, and a row a capability that is known true."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from events.codec import FactEvent
+from events.models import (
+    CapabilityGained,
+    CapabilityLost,
+    ModelAdded,
+    ModelMissing,
+    ModelRemoved,
+    ModelReturned,
+    ModelUpdated,
+)
+from events.providers import (
+    ProviderReconfigured,
+    ProviderRegistered,
+    ProviderSchemaChanged,
+    ProviderUnregistered,
+)
+from events.record import ModelRecord
+from projections.faults import one_row
+
+DDL = """
+CREATE TABLE models (
+  provider TEXT NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  owned_by TEXT,
+  family TEXT,
+  description TEXT,
+  created TEXT,
+  knowledge_cutoff TEXT,
+  context_window INTEGER,
+  max_input_tokens INTEGER,
+  max_output_tokens INTEGER,
+  open_weights INTEGER CHECK (open_weights IN (0, 1)),
+  input_modalities TEXT NOT NULL CHECK (json_valid(input_modalities)),
+  output_modalities TEXT NOT NULL CHECK (json_valid(output_modalities)),
+  capabilities TEXT NOT NULL CHECK (json_valid(capabilities)),
+  prices TEXT NOT NULL CHECK (json_valid(prices)),
+  lifecycle TEXT NOT NULL CHECK (json_valid(lifecycle)),
+  aliases TEXT NOT NULL CHECK (json_valid(aliases)),
+  sources TEXT NOT NULL CHECK (json_valid(sources)),
+  price_input REAL,
+  price_output REAL,
+  lifecycle_state TEXT NOT NULL,
+  retires_on TEXT,
+  availability TEXT NOT NULL CHECK (availability IN ('listed', 'missing')),
+  first_seen_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  missing_since TEXT,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (provider, id)
+) STRICT;
+CREATE TABLE model_capabilities (
+  provider TEXT NOT NULL,
+  model_id TEXT NOT NULL,
+  capability TEXT NOT NULL,
+  PRIMARY KEY (provider, model_id, capability)
+) STRICT, WITHOUT ROWID;
+"""
+
+INDEXES = """
+CREATE INDEX models_by_id ON models (id);
+CREATE INDEX models_by_context ON models (context_window);
+CREATE INDEX models_by_price ON models (price_input);
+CREATE INDEX models_by_lifecycle ON models (lifecycle_state, retires_on);
+CREATE INDEX capabilities_by_name ON model_capabilities (capability, provider, model_id);
+"""
+
+RECORD = (
+    "name", "owned_by", "family", "description", "created", "knowledge_cutoff", "context_window",
+    "max_input_tokens", "max_output_tokens", "open_weights", "input_modalities",
+    "output_modalities", "capabilities", "prices", "lifecycle", "aliases", "sources",
+    "price_input", "price_output", "lifecycle_state", "retires_on",
+)  # fmt: skip
+"""The columns that say what is known of a model."""
+
+_ADD = f"""
+INSERT INTO models (provider, id, {", ".join(RECORD)},
+  availability, first_seen_at, updated_at, missing_since, seq)
+VALUES (?, ?, {", ".join("?" * len(RECORD))}, 'listed',
+  COALESCE((SELECT at FROM model_history WHERE provider = ? AND model_id = ? ORDER BY seq LIMIT 1),
+    ?), ?, NULL, ?)
+"""  # noqa: S608 - built of our own words
+_UPDATE = f"""
+UPDATE models SET {", ".join(f"{column} = ?" for column in RECORD)}, updated_at = ?, seq = ?
+WHERE provider = ? AND id = ?
+"""  # noqa: S608 - built of our own words
+_MISS = """
+UPDATE models SET availability = 'missing', missing_since = ?, seq = ? WHERE provider = ? AND id = ?
+"""
+_RETURN = """
+UPDATE models SET availability = 'listed', missing_since = NULL, seq = ?
+WHERE provider = ? AND id = ?
+"""
+_REMOVE = "DELETE FROM models WHERE provider = ? AND id = ?"
+_GAIN = "INSERT OR IGNORE INTO model_capabilities VALUES (?, ?, ?)"
+_LOSE = "DELETE FROM model_capabilities WHERE provider = ? AND model_id = ? AND capability = ?"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
+    """Fold one fact; raises MissingRow, and sqlite3.IntegrityError for a model added twice."""
+    match event:
+        case ModelAdded(provider=provider, model=model):
+            values = row(model)
+            about = (provider, model.id)
+            db.execute(_ADD, (*about, *values, *about, event.at, event.at, seq))
+        case ModelUpdated(provider=provider, model=model):
+            changed = db.execute(_UPDATE, (*row(model), event.at, seq, provider, model.id))
+            one_row(changed.rowcount, f"update of {provider}/{model.id}")
+        case ModelMissing(provider=provider, model_id=id_):
+            changed = db.execute(_MISS, (event.at, seq, provider, id_))
+            one_row(changed.rowcount, f"absence of {provider}/{id_}")
+        case ModelReturned(provider=provider, model_id=id_):
+            changed = db.execute(_RETURN, (seq, provider, id_))
+            one_row(changed.rowcount, f"return of {provider}/{id_}")
+        case ModelRemoved(provider=provider, model_id=id_):
+            changed = db.execute(_REMOVE, (provider, id_))
+            one_row(changed.rowcount, f"removal of {provider}/{id_}")
+        case CapabilityGained(provider=provider, model_id=id_, capability=capability):
+            changed = db.execute(_GAIN, (provider, id_, capability))
+            one_row(changed.rowcount, f"gain of {capability} by {provider}/{id_}")
+        case CapabilityLost(provider=provider, model_id=id_, capability=capability):
+            changed = db.execute(_LOSE, (provider, id_, capability))
+            one_row(changed.rowcount, f"loss of {capability} by {provider}/{id_}")
+        case (
+            ProviderRegistered()
+            | ProviderReconfigured()
+            | ProviderUnregistered()
+            | ProviderSchemaChanged()
+        ):
+            pass
+
+
+def row(record: ModelRecord) -> tuple[Any, ...]:
+    """Return the values of `RECORD` for *record*."""
+    prices, lifecycle = record.prices, record.lifecycle
+    return (
+        record.name,
+        record.owned_by,
+        record.family,
+        record.description,
+        record.created,
+        record.knowledge_cutoff,
+        record.context_window,
+        record.max_input_tokens,
+        record.max_output_tokens,
+        record.open_weights,
+        _json(record.input_modalities),
+        _json(record.output_modalities),
+        _json(record.capabilities),
+        _json(prices),
+        _json(lifecycle),
+        _json(record.aliases),
+        _json(record.sources),
+        float(prices["input"]) if "input" in prices else None,
+        float(prices["output"]) if "output" in prices else None,
+        lifecycle.state,
+        lifecycle.retires_on,
+    )
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
