@@ -11,7 +11,7 @@ from events.decide.models import Policy, batches, decide
 from events.models import ModelEvent
 from events.observation import Observation
 from events.record import ModelRecord
-from tests.support.strategies import Fetch, moments
+from tests.support.strategies import START, Fetch, moments
 
 PROVIDER = ProviderName("acme")
 
@@ -30,10 +30,12 @@ def saw(at: Instant, records: tuple[ModelRecord, ...], *, complete: bool = True)
     return Observation(PROVIDER, at, records, complete)
 
 
-def live(history: list[Fetch], policy: Policy, known: Known = NOTHING) -> list[Lived]:
-    """Return what becomes of each fetch of *history*."""
+def live(
+    history: list[Fetch], policy: Policy, known: Known = NOTHING, since: Instant = START
+) -> list[Lived]:
+    """Return what becomes of each fetch of *history*, from *known* at *since* on."""
     found: list[Lived] = []
-    for at, fetch in zip(moments(history), history, strict=True):
+    for at, fetch in zip(moments(history, since), history, strict=True):
         lived = _live(known, fetch, policy, at)
         found.append(lived)
         known = lived.after

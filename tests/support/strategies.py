@@ -41,6 +41,7 @@ JSON = st.recursive(
 """Any value that JSON has."""
 
 EPOCH = datetime.fromisoformat("2026-01-01T00:00:00.000Z")
+START = instant_of(EPOCH)
 instants = st.integers(0, 10**11).map(lambda ms: instant_of(EPOCH + timedelta(milliseconds=ms)))
 """Instants of some three years, in the one form."""
 
@@ -214,9 +215,16 @@ histories = st.lists(fetches, max_size=12)
 """What a refresher may live through with one provider."""
 
 
-def moments(history: list[Fetch]) -> list[Instant]:
-    """Return when each fetch of *history* saw its list."""
-    found, moment = [], instant_of(EPOCH)
+def whole(history: list[Fetch]) -> list[Fetch]:
+    """Return *history* without crashes, which forget what a run saw: those runs succeed."""
+    return [
+        fetch._replace(end="succeeded") if fetch.end == "crashed" else fetch for fetch in history
+    ]
+
+
+def moments(history: list[Fetch], since: Instant = START) -> list[Instant]:
+    """Return when each fetch of *history*, which begins at *since*, saw its list."""
+    found, moment = [], since
     for fetch in history:
         moment = later(moment, fetch.gap)
         found.append(moment)
