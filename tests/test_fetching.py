@@ -221,9 +221,9 @@ def exchanging(server: Server) -> Dialect:
             return None
         body = secrets["client_secret"].reveal().encode()
 
-        def read(answered: bytes) -> tuple[Secret, float]:
+        def read(answered: bytes) -> tuple[str, float]:
             token = msgspec.json.decode(answered, type=dict[str, str])
-            return Secret(token["token"]), 3600.0
+            return token["token"], 3600.0
 
         return Exchange(Request(f"{server.url}/token", "POST", {}, body), read)
 

@@ -59,10 +59,10 @@ class Tokens:
                 refused = outcome.status in {400, 401, 403}
                 return failed(outcome, outcome.message, "credential") if refused else outcome
             try:
-                secret, life = exchange.read(outcome.body)
+                token, life = exchange.read(outcome.body)
             except UNREADABLE:
                 return failed(outcome, "the token endpoint's answer holds no token")
-            held = _Token(secret, self._clock.monotonic() + life - RENEWED)
+            held = _Token(Secret(token), self._clock.monotonic() + life - RENEWED)
             self._held[key] = held
         return {**secrets, TOKEN: held.secret}
 

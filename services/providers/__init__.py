@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
-from services.providers import anthropic, gemini, mistral, ollama, openai, openrouter
+from services.providers import (
+    anthropic,
+    azure,
+    azure_management,
+    bedrock,
+    cloudflare,
+    cohere,
+    dashscope,
+    deepinfra,
+    elevenlabs,
+    fireworks,
+    gemini,
+    github_models,
+    huggingface,
+    litellm,
+    llamacpp,
+    lmstudio,
+    mistral,
+    novita,
+    ollama,
+    openai,
+    openrouter,
+    openrouter_provider,
+    replicate,
+    tgi,
+    together,
+    together_catalog,
+    venice,
+    vercel,
+    vertex,
+    xai,
+)
 from services.providers.dialect import (
     Detail,
     Dialect,
@@ -30,7 +61,38 @@ __all__ = [
 
 DIALECTS: dict[str, Dialect] = {
     module.DIALECT.name: module.DIALECT
-    for module in (openai, anthropic, gemini, openrouter, mistral, ollama)
+    for module in (
+        anthropic,
+        azure,
+        azure_management,
+        bedrock,
+        cloudflare,
+        cohere,
+        dashscope,
+        deepinfra,
+        elevenlabs,
+        fireworks,
+        gemini,
+        github_models,
+        huggingface,
+        litellm,
+        llamacpp,
+        lmstudio,
+        mistral,
+        novita,
+        ollama,
+        openai,
+        openrouter,
+        openrouter_provider,
+        replicate,
+        tgi,
+        together,
+        together_catalog,
+        venice,
+        vercel,
+        vertex,
+        xai,
+    )
 }
 """Every dialect by its name."""
 

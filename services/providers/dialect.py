@@ -80,11 +80,12 @@ class Detail(NamedTuple):
 class Exchange(NamedTuple):
     """How credentials become a token of limited life: ask *request*, then *read* its body.
 
-    *read* returns the token and its life in seconds; it raises msgspec.DecodeError.
+    *read* returns the token and its life in seconds; it raises msgspec.DecodeError. The token is a
+    secret from there on.
     """
 
     request: Request
-    read: Callable[[bytes], tuple[Secret, float]]
+    read: Callable[[bytes], tuple[str, float]]
 
 
 class Dialect(NamedTuple):
@@ -93,7 +94,8 @@ class Dialect(NamedTuple):
     *first* gives the first page of each list, together one fetch; *parse* reads the body of any
     page, given its URL: it raises msgspec.DecodeError or UnicodeDecodeError where the body is no
     such list, and Refused where it is an error. *headers* authenticates; *sign* does so anew for
-    each attempt, at that moment, given what *headers* lacks. *masked* paths are not compared;
+    each attempt, at that moment, given what *headers* lacks; *exchange* says how credentials
+    become a token, and raises Refused where they cannot. *masked* paths are not compared;
     *codes* are the words of its error objects and the classes that they mean; *instead* is what
     serves for a list whose URL is answered with 404: another URL, or a page of static rows.
     """

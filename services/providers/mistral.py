@@ -13,6 +13,7 @@ from events.decide.providers import Settings
 from events.record import ModelRecord
 from services.providers.address import at, bearer
 from services.providers.dialect import Dialect, Page
+from services.providers.kinds import usual
 from services.providers.openai import owner
 from services.providers.rows import Envelope, decoder, lifecycle, opened, page, record
 from services.providers.values import day, flags, whole
@@ -31,7 +32,6 @@ CAPABILITIES = {
     "audio_speech": "speech",
     "ocr": "pdf_input",
 }
-INPUTS = {"vision": "image", "audio_input": "audio", "pdf_input": "pdf", "transcription": "audio"}
 
 
 class _List(Envelope, frozen=True):
@@ -56,19 +56,15 @@ _model = decoder(_Model)
 
 def _record(row: _Model) -> ModelRecord:
     known = flags(row.capabilities, CAPABILITIES)
-    inputs = {modality for ours, modality in INPUTS.items() if known.get(ours)}
-    texts = {"chat", "completion", "moderation"} & {ours for ours, has in known.items() if has}
-    outputs = {"text"} if texts - {"moderation"} or known.get("transcription") else set()
-    outputs |= {"audio"} if known.get("speech") else set()
-    inputs |= {"text"} if texts or known.get("speech") else set()
+    inputs, outputs = usual(known)
     return record(
         row.id,
         name=row.name,
         owned_by=owner(row.owned_by),
         description=row.description,
         context_window=whole(row.max_context_length),
-        inputs=sorted(inputs) or None,
-        outputs=sorted(outputs) or None,
+        inputs=inputs,
+        outputs=outputs,
         capabilities=known,
         lifecycle=lifecycle(
             retires_on=day(row.deprecation), replacement=row.deprecation_replacement_model

@@ -67,7 +67,7 @@ TOKENS = {
     "completion": "output",
     "cached_input": "cache_read",
 }
-BASE_FACTORS = {"million": PER_MILLION, "token": PER_TOKEN}
+PER_UNIT = {"million": PER_MILLION, "token": PER_TOKEN}
 
 
 LITELLM = 1677610602
@@ -151,7 +151,7 @@ def _prices(row: Model, traits: Builtin | None) -> dict[str, str]:
         return {}
     if inner(row.pricing, "unit_type") == "SECOND":
         return prices(row.pricing, {"response_time": "second"}, AS_IS)
-    found = prices(row.pricing, TOKENS, BASE_FACTORS[traits.price_unit])
+    found = prices(row.pricing, TOKENS, PER_UNIT[traits.price_unit])
     return found | prices(row.pricing, {"duration_per_hour": "hour"}, AS_IS)
 
 
@@ -207,4 +207,11 @@ def instead(_: str, settings: Settings) -> Page | None:
     return Page([Row(ModelRecord(id=id_, name=id_), frozenset()) for id_ in traits.static])
 
 
-DIALECT = Dialect("openai", at("/models"), parse, headers, instead=instead)
+DIALECT = Dialect(
+    "openai",
+    at("/models"),
+    parse,
+    headers,
+    codes={"PRECONDITION_FAILED": "quota"},  # Fireworks: the account is suspended
+    instead=instead,
+)
