@@ -24,7 +24,7 @@ CREATE TABLE provider_settings (
   enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
   priority INTEGER NOT NULL,
   origin TEXT NOT NULL,
-  credential TEXT CHECK (json_valid(credential)),
+  credential TEXT CHECK (credential IS NULL OR json_valid(credential)),
   options TEXT NOT NULL CHECK (json_valid(options)),
   schedule TEXT NOT NULL CHECK (json_valid(schedule)),
   health TEXT NOT NULL CHECK (json_valid(health)),
