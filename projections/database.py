@@ -215,3 +215,9 @@ def _number(serving: Path | None) -> int:
 def _delete(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def settle(db: sqlite3.Connection) -> None:
+    """Make *db* one file without a journal beside it, to be moved or sent."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute("PRAGMA journal_mode = DELETE")

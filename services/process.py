@@ -16,16 +16,19 @@ from fast_depends.msgspec import MsgSpecSerializer
 from faststream import FastStream
 from faststream.nats import NatsBroker
 
-from events.audit import ServiceFailed, ServiceStarted, ServiceStopped
-from events.codec import AuditEvent, Event
+from events.audit import AuditEvent, ServiceFailed, ServiceStarted, ServiceStopped
+from events.codec import Event
 from events.envelope import Message, seal
 from services import clock as clocks
 from services.clock import Clock
 from services.config import Config
 from services.jetstream.append import Log, NotAppended
-from services.jetstream.connect import Client, connect
+from services.jetstream.connect import Client, close, connect
 from services.keys import resolve
 from services.logs import say
+
+Broker = NatsBroker
+"""What carries the commands of a process."""
 
 GRACE = 3.0
 """Seconds that the work has to end, so that `up` stops in ten."""
@@ -93,7 +96,7 @@ async def serve(
     url: str,
     work: Work,
     *,
-    commands: Callable[[Host, NatsBroker], None] = lambda _host, _broker: None,
+    commands: Callable[[Host, Broker], None] = lambda _host, _broker: None,
 ) -> None:
     """Run *work* until SIGINT or SIGTERM, and let it end within `GRACE`.
 
@@ -124,7 +127,7 @@ async def serve(
         await _run(FastStream(broker, logger=None), host, work, failed)
     finally:
         failed.cancel()
-        await nc.close()
+        await close(nc)
 
 
 async def _run(

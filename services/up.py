@@ -13,7 +13,7 @@ from pathlib import Path
 from services.config import Config
 from services.directory import DataDirectory
 from services.group import Group
-from services.jetstream.connect import connect
+from services.jetstream.connect import close, connect
 from services.jetstream.server import Server
 from services.jetstream.setup import ensure
 from services.logs import say
@@ -33,7 +33,7 @@ class ServerLost(Exception):
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 - what differs between `up` and `demo`
     config: Config,
     *,
     arguments: Sequence[str] = (),
@@ -53,10 +53,11 @@ async def running(
         stack.enter_context(directory.lock())
         group = await Group.start()
         stack.push_async_callback(group.stop)
-        url = config.nats.url
+        url, monitor_url = config.nats.url, config.nats.monitor_url
         if url is None:
-            url = await _embedded(stack, directory, group, port)
-        await _init(config, url)
+            server = await _embedded(stack, directory, group, port)
+            url, monitor_url = server.url, server.monitor_url
+        await _init(config, url, monitor_url)
         supervisor = Supervisor(group, out=out)
         own = {"MODELOG_NATS_URL": url, "MODELOG_DATA": str(config.data), **environment}
         children = [child._replace(environment={**own, **child.environment}) for child in before]
@@ -73,14 +74,14 @@ def _command(name: str, arguments: Sequence[str]) -> list[str]:
 
 async def _embedded(
     stack: AsyncExitStack, directory: DataDirectory, group: Group, port: int
-) -> str:
+) -> Server:
     """Start the embedded server, keep it running, and let others find it."""
     keeper = _Keeper(directory.nats_store, group.id)
     await keeper.start(port)
     stack.push_async_callback(keeper.stop)
     directory.publish_url(keeper.server.url)
     stack.callback(directory.withdraw_url)
-    return keeper.server.url
+    return keeper.server
 
 
 class _Keeper:
@@ -110,7 +111,7 @@ class _Keeper:
         await self.server.stop(STOP_SECONDS)
 
 
-async def _init(config: Config, url: str) -> None:
+async def _init(config: Config, url: str, monitor_url: str | None) -> None:
     """Create or check the streams before anything writes."""
     nc = await connect(url, role="admin", credentials=await nats_credentials(config))
     try:
@@ -118,11 +119,11 @@ async def _init(config: Config, url: str) -> None:
             nc,
             replicas=config.nats.replicas,
             audit_max_age=config.nats.audit_max_age,
-            monitor_url=config.nats.monitor_url,
+            monitor_url=monitor_url,
         )
         say("log", sync=report.sync, epoch=report.epoch)
     finally:
-        await nc.close()
+        await close(nc)
 
 
 async def up(config: Config, *, arguments: Sequence[str] = ()) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
-from projections.fold import Folder
-
 from events.envelope import Stored
 from events.subjects import STREAMS
+from projections.fold import Folder
 from services.jetstream.connect import Client
 from services.jetstream.read import follow as subscribe
 from services.projector.boundaries import Intake
@@ -27,51 +26,39 @@ Progress = Callable[[Mapping[str, int]], None]
 
 
 class Follower:
-    """Keeps one catalogue at the end of the log; ends only by an error or at a given sequence."""
+    """Keeps a catalogue at the end of the log; `at` has the last sequence folded of each stream."""
 
     def __init__(self, nc: Client, folder: Folder, after: Mapping[str, int]) -> None:
         """Continue behind *after*, the checkpoint of each stream."""
         self._nc = nc
         self._folder = folder
-        self._intakes = {stream: Intake(stream) for stream in STREAMS}
+        self._intakes: dict[str, Intake] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._failed: BaseException | None = None
-        self.at = dict(after)
+        self.at = {stream: after.get(stream, 0) for stream in STREAMS}
 
     async def run(
-        self,
-        target: Mapping[str, int],
-        *,
-        stop: bool = False,
-        caught_up: asyncio.Event | None = None,
-        progress: Progress | None = None,
+        self, target: Mapping[str, int], *, stop: bool = False, progress: Progress | None = None
     ) -> None:
-        """Fold until *target* and set *caught_up*, then follow on, or *stop* there.
+        """Follow the log for ever; with *stop*, up to *target*, the sequence of each stream.
 
         Raises what reading and folding raise: a gap, a torn batch, an event that does not decode
         or apply. The checkpoint then stands before the transaction that failed.
         """
         async with AsyncExitStack() as stack:
             for stream in STREAMS:
-                handle = partial(self._handle, self._intakes[stream])
+                intake = self._intakes[stream] = Intake(stream)
                 subscription = await subscribe(
                     self._nc,
                     stream,
-                    after=self.at.get(stream, 0),
-                    handle=handle,
+                    after=self.at[stream],
+                    handle=partial(self._handle, intake),
                     on_failure=self._fail,
                 )
                 stack.push_async_callback(subscription.stop)
-            while True:
-                if self._failed is not None:
-                    raise self._failed
-                if all(self.at.get(stream, 0) >= seq for stream, seq in target.items()):
-                    if caught_up is not None:
-                        caught_up.set()
-                    if stop:
-                        return
-                await self._wait(behind=self._behind(target))
+            while not (stop and not self._behind(target)):
+                await self._wait(target)
                 self._fold(target if stop else {})
                 if progress is not None:
                     progress(self.at)
@@ -88,28 +75,30 @@ class Follower:
         self._failed = error
         self._wake.set()
 
-    def _behind(self, target: Mapping[str, int]) -> bool:
+    def _behind(self, target: Mapping[str, int], *, waiting: bool = False) -> bool:
+        """Tell whether *target* is not reached; with *waiting*, by what waits to be folded."""
         return any(
-            self.at.get(stream, 0) + len(self._intakes[stream]) < seq
+            self.at[stream] + (len(self._intakes[stream]) if waiting else 0) < seq
             for stream, seq in target.items()
         )
 
-    async def _wait(self, *, behind: bool) -> None:
+    async def _wait(self, target: Mapping[str, int]) -> None:
         """Return when there is something to fold; when behind, when it is worth a transaction."""
         while self._failed is None:
             self._wake.clear()
             waiting = max(len(intake) for intake in self._intakes.values())
-            if waiting and (not behind or waiting >= ENOUGH):
+            if waiting and (waiting >= ENOUGH or not self._behind(target, waiting=True)):
                 return
             try:
                 await asyncio.wait_for(self._wake.wait(), PAUSE if waiting else None)
             except TimeoutError:
                 return
+        raise self._failed
 
     def _fold(self, limits: Mapping[str, int]) -> None:
         for stream, intake in self._intakes.items():
             batch = intake.take()
-            if (limit := limits.get(stream)) is not None:
+            if (limit := limits.get(stream)) is not None and batch and batch[-1].seq > limit:
                 batch = [stored for stored in batch if stored.seq <= limit]
             if batch:
                 self._folder.fold(stream, batch)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-
-from projections.fold import Folder
 
 from events.subjects import STREAMS
 from projections import checkpoint, database
+from projections.fold import Folder
 from services.config import Config
 from services.directory import DataDirectory
 from services.jetstream.history import Mark, confirm
@@ -26,27 +24,21 @@ async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None: 
 
     async def work(host: Host) -> None:
         path = DataDirectory(config.data).catalogue
-        db = database.open_writer(path)
+        generation = database.open_writer(path)
         try:
-            after = checkpoint.read(db)
+            after = checkpoint.read(generation.db)
             states = {stream: await info(host.nc, stream) for stream in STREAMS}
             for stream, done in after.items():
                 await confirm(host.nc, stream, done.epoch, Mark(done.seq, done.event_id))
-            folder = Folder(db, {stream: state.epoch for stream, state in states.items()})
+            epochs = {stream: state.epoch for stream, state in states.items()}
+            folder = Folder(generation.db, epochs)
             follower = Follower(host.nc, folder, {name: done.seq for name, done in after.items()})
-            caught_up = asyncio.Event()
-            telling = asyncio.create_task(_tell(host, caught_up))
-            try:
-                target = {stream: state.last_seq for stream, state in states.items()}
-                await follower.run(target, caught_up=caught_up)
-            finally:
-                telling.cancel()
+            target = {stream: state.last_seq for stream, state in states.items()}
+            await follower.run(target, stop=True)
+            generation.finish()
+            await host.ready()
+            await follower.run({})
         finally:
-            db.close()
+            generation.close()
 
     await serve("projector", config, url, work)
-
-
-async def _tell(host: Host, caught_up: asyncio.Event) -> None:
-    await caught_up.wait()
-    await host.ready()

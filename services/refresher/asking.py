@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from events.audit import Failure
 from services.calls.call import Client
+from services.calls.fetching import fetch_with_retries
 from services.calls.limits import Limits
-from services.calls.pages import Fetched, fetch_with_retries
+from services.calls.pages import Fetched
+from services.calls.tokens import Tokens
 from services.clock import Clock
-from services.keys import KeyUnavailable, Secret, describe, resolve
+from services.keys import KeyUnavailable, Reference, Secret, describe, resolve
 from services.providers.table import BUILTIN
 from services.refresher.watched import Watched
 
@@ -29,6 +31,7 @@ class Asking:
         self._client = client
         self._limits = limits
         self._clock = clock
+        self._tokens = Tokens(clock)
 
     async def ask(self, watched: Watched, *, force: bool, deadline: float) -> Asked:
         """Fetch the whole list of *watched* within *deadline* seconds of the clock.
@@ -52,6 +55,8 @@ class Asking:
             max_bytes=plan.max_response_bytes,
             validators=None if force or watched.listing is None else watched.listing.validators,
             known_undecodable=watched.undecodable,
+            worked=watched.worked,
+            tokens=self._tokens,
             attempts=plan.attempts,
             base_delay=plan.base_delay,
             max_delay=plan.max_delay,
@@ -71,7 +76,10 @@ class Asking:
 async def _secrets(watched: Watched) -> dict[str, Secret]:
     """Read the key and the credentials of a provider anew; raises KeyUnavailable."""
     settings = watched.settings
-    references = dict(settings.credentials)
+    references: dict[str, Reference] = dict(settings.credentials)
+    for name, value in settings.headers.items():
+        if not isinstance(value, str):
+            references[f"headers.{name}"] = value
     if settings.credential is not None:
         references["api_key"] = settings.credential
     found: dict[str, Secret] = {}

@@ -33,7 +33,8 @@ async def replay(nc: Client, provider: str) -> Replayed:
 
     Raises what reading and decoding raise: an event that does not fit stops the process.
     """
-    known, seq, missing = NOTHING, 0, {}
+    known, seq = NOTHING, 0
+    missing: dict[int, Recorded] = {}
     async for page in pages(nc, FACTS, after=0, filter=facts_of("model", provider)):
         recorded = [opened(FACTS, stored) for stored in page]
         known = fold(known, [cast("ModelEvent", one.event) for one in recorded])

@@ -10,19 +10,17 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import msgspec
-from faststream.nats import NatsBroker
 
 from events.audit import DiscoveryCompleted, DiscoveryStarted, RefreshOutcome
 from events.decide.providers import Registry, Settings
 from events.requests import Accepted, Refresh
 from events.requests import Run as RunReply
-from services import broker as brokers
-from services.broker import CommandRefused
+from services.broker import Accept, CommandRefused, Commands
 from services.calls.call import client
 from services.calls.limits import Limits
 from services.config import Config, ConfigError
 from services.logs import say
-from services.process import Host, serve
+from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
 from services.refresher.flights import Flights, Ticket
 from services.refresher.known import interrupted
@@ -95,8 +93,13 @@ class Refresher:
         """End every task; runs on their way get the outcome `cancelled`."""
         await asyncio.gather(*(self._let_go(name) for name in list(self._watched)))
 
-    async def command(self, request: Refresh, correlation_id: str) -> Accepted:
+    async def command(self, request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
         """Carry out the command `refresh`; raises CommandRefused for an unknown provider."""
+        if request.provider is not None and request.provider not in self._flights:
+            known = ", ".join(sorted(self._flights)) or "none"
+            message = f"no enabled provider {request.provider!r}; there are: {known}"
+            raise CommandRefused("not_found", message)
+        await accept()
         if request.provider is None:
             tickets = {
                 name: flights.request(force=request.force, reason="command")
@@ -104,10 +107,7 @@ class Refresher:
             }
             whole = asyncio.create_task(self._discover(tickets, correlation_id))
         else:
-            if (flights := self._flights.get(request.provider)) is None:
-                known = ", ".join(sorted(self._flights)) or "none"
-                message = f"no enabled provider {request.provider!r}; there are: {known}"
-                raise CommandRefused("not_found", message)
+            flights = self._flights[request.provider]
             ticket = flights.request(force=request.force, reason="command")
             tickets = {request.provider: ticket}
             whole = asyncio.create_task(_outcomes(tickets))
@@ -159,24 +159,25 @@ async def run(config: Config, url: str, *, load: Load) -> None:
 
     Raises NoServer where nothing listens at *url*.
     """
-    command: dict[str, Refresher] = {}
+    ready: dict[str, Refresher] = {}
 
-    async def carry_out(request: Refresh, correlation_id: str) -> Accepted:
-        if (refresher := command.get("refresher")) is None:
+    async def carry_out(request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
+        if (refresher := ready.get("refresher")) is None:
             raise CommandRefused("unavailable", "the refresher is starting; ask again")
-        return await refresher.command(request, correlation_id)
+        return await refresher.command(request, correlation_id, accept)
 
-    def commands(host: Host, broker: NatsBroker) -> None:
-        brokers.answer(host, broker, "refresh", Refresh, carry_out)
+    def commands(host: Host, broker: Broker) -> None:
+        Commands(host, broker).answer("refresh", Refresh, carry_out)
 
     async def work(host: Host) -> None:
         limits = Limits(config.refresh.max_concurrency, clock=host.clock)
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(client())
-            refresher = Refresher(host, Asking(http, limits, host.clock))
+            asking = Asking(http, limits, host.clock)
+            refresher = Refresher(host, asking)
             stack.push_async_callback(refresher.stop)
             await refresher.follow(await apply(host, config))
-            command["refresher"] = refresher
+            ready["refresher"] = refresher
             await host.ready()
             reloads = asyncio.create_task(_reload(host, refresher, load))
             stack.callback(reloads.cancel)

@@ -33,6 +33,7 @@ class Watched:
         self.seq = 0
         self.listing: Listing | None = None
         self.undecodable = 0
+        self.worked = False
 
     @property
     def name(self) -> str:
@@ -60,7 +61,7 @@ class Watched:
             skipped=fetched.skipped,
             duplicates=fetched.duplicates,
         )
-        self.undecodable = fetched.undecodable
-        whole = fetched.complete and fetched.validators is not None
-        self.listing = Listing(observation, fetched.validators) if whole else None
+        self.undecodable, self.worked = fetched.undecodable, True
+        validators = fetched.validators if fetched.complete else None
+        self.listing = Listing(observation, validators) if validators is not None else None
         return observation
