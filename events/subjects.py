@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import assert_never
 
 from events.audit import (
     CommandAccepted,
@@ -123,6 +124,8 @@ def subject_of(event: Event) -> str:
             tokens = ("audit", family, escape(event.process), name)
         case CommandAccepted() | CommandRejected():
             tokens = ("audit", family, escape(event.command.replace(".", "-")), name)
+        case _:
+            assert_never(event)
     subject = ".".join(tokens)
     if len(subject) > LONGEST:
         raise BadSubject(f"{subject[:60]}…: a subject of {len(subject)} characters, over {LONGEST}")

@@ -37,7 +37,7 @@ policies = st.builds(
     removal_hold=st.sampled_from([timedelta(0), timedelta(hours=1), timedelta(hours=24)]),
     masked=st.frozensets(st.sampled_from(sorted(SMALL)), max_size=2),
 )
-quick = settings(max_examples=60, deadline=None)
+many = settings(max_examples=150)
 
 
 def _model(id_: str = "m", context_window: int = 8, *capabilities: str) -> ModelRecord:
@@ -191,7 +191,7 @@ def test_a_provider_that_is_asked_no_more_has_no_models() -> None:
     assert fold(known, events).models == {}
 
 
-@quick
+@many
 @given(histories, small_lists(), policies)
 def test_what_was_observed_is_known_once_holds_have_run_out(
     history: list[Fetch], records: tuple[ModelRecord, ...], policy: Policy
@@ -213,7 +213,7 @@ def _again(known: Known, moment: Instant, fetch: Fetch, policy: Policy) -> tuple
     return lived.after, lived.at
 
 
-@quick
+@many
 @given(histories, small_lists(), policies, st.booleans())
 def test_deciding_twice_yields_nothing_the_second_time(
     history: list[Fetch],
@@ -229,7 +229,7 @@ def test_deciding_twice_yields_nothing_the_second_time(
     assert second.events == []
 
 
-@quick
+@many
 @given(histories, small_lists(), policies)
 def test_an_incomplete_list_makes_nothing_missing_or_removed(
     history: list[Fetch], records: tuple[ModelRecord, ...], policy: Policy
@@ -241,7 +241,7 @@ def test_an_incomplete_list_makes_nothing_missing_or_removed(
     assert known.models.keys() <= fold(known, decision.events).models.keys()
 
 
-@quick
+@many
 @given(histories, small_lists().flatmap(st.permutations), policies)
 def test_the_order_of_rows_changes_nothing(
     history: list[Fetch], shuffled: list[ModelRecord], policy: Policy
@@ -254,7 +254,7 @@ def test_the_order_of_rows_changes_nothing(
     )
 
 
-@quick
+@many
 @given(histories, policies)
 def test_gained_and_lost_are_complete(history: list[Fetch], policy: Policy) -> None:
     """Folding them alone gives what each model of the catalogue is known to be able to do."""
@@ -282,7 +282,7 @@ def _true(known: Known) -> set[tuple[str, str]]:
     }
 
 
-@quick
+@many
 @given(histories, policies)
 def test_a_model_is_missing_before_it_returns_or_is_removed(
     history: list[Fetch], policy: Policy
@@ -311,7 +311,7 @@ def test_a_model_is_missing_before_it_returns_or_is_removed(
                 assert fact.model_id in there or isinstance(fact, CapabilityLost)
 
 
-@quick
+@many
 @given(histories, policies)
 def test_an_update_changes_the_last_record_into_the_new_one(
     history: list[Fetch], policy: Policy
@@ -333,7 +333,7 @@ def test_an_update_changes_the_last_record_into_the_new_one(
                 pass
 
 
-@quick
+@many
 @given(histories, small_lists(), policies, st.integers(1, 40))
 def test_a_batch_never_ends_between_a_model_and_its_capabilities(
     history: list[Fetch], records: tuple[ModelRecord, ...], policy: Policy, most: int
@@ -373,7 +373,7 @@ def test_what_is_held_stands_in_the_decision() -> None:
     )
 
 
-@quick
+@many
 @given(histories, policies, small_lists())
 def test_a_crash_between_batches_loses_nothing(
     history: list[Fetch], policy: Policy, records: tuple[ModelRecord, ...]

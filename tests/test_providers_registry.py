@@ -110,7 +110,7 @@ def test_an_unknown_provider_can_be_unregistered() -> None:
     assert evolve({}, ProviderUnregistered(at=AT, provider="openai", reason="command")) == {}
 
 
-@examples(max_examples=50)
+@examples(max_examples=25)
 @given(registries, wishes)
 def test_the_registry_becomes_what_the_file_wants(registry: Registry, wanted: Registry) -> None:
     events = reconcile(registry, wanted, AT)
@@ -120,7 +120,7 @@ def test_the_registry_becomes_what_the_file_wants(registry: Registry, wanted: Re
     assert reconcile(_fold(registry, events), wanted, AT) == []
 
 
-@examples(max_examples=50)
+@examples(max_examples=25)
 @given(registries, settings(names))
 def test_what_is_registered_is_what_the_log_says(registry: Registry, one: Settings) -> None:
     event = register(registry, one, AT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.record import (
@@ -31,6 +31,7 @@ from events.record import (
 from tests.support.strategies import records, small_records
 
 BARE = ModelRecord(id="m", name="m")
+some = settings(max_examples=40)
 pairs = st.tuples(records(st.just("m")), records(st.just("m"))) | st.tuples(
     small_records("m"), small_records("m")
 )
@@ -74,6 +75,7 @@ def test_the_unknown_is_no_leaf() -> None:
     }
 
 
+@some
 @given(pairs)
 def test_a_change_is_a_leaf_that_differs(pair: tuple[ModelRecord, ModelRecord]) -> None:
     old, new = pair
@@ -91,6 +93,7 @@ def test_a_change_is_a_leaf_that_differs(pair: tuple[ModelRecord, ModelRecord]) 
             assert (change.old, change.new) == (before.get(change.path), after.get(change.path))
 
 
+@some
 @given(pairs)
 def test_two_records_differ_in_something_or_are_equal(
     pair: tuple[ModelRecord, ModelRecord],
@@ -98,6 +101,7 @@ def test_two_records_differ_in_something_or_are_equal(
     assert (differences(*pair) == []) == (pair[0] == pair[1])
 
 
+@some
 @given(pairs)
 def test_back_again_is_the_same_change_turned_round(
     pair: tuple[ModelRecord, ModelRecord],
@@ -117,6 +121,7 @@ def test_another_source_alone_is_a_change() -> None:
     ]
 
 
+@some
 @given(pairs)
 def test_a_record_can_be_put_together_from_its_leaves(
     pair: tuple[ModelRecord, ModelRecord],
@@ -134,6 +139,7 @@ def test_a_record_can_be_put_together_from_its_leaves(
     assert with_leaves(BARE, values) == record
 
 
+@some
 @given(records())
 def test_setting_leaves_leaves_the_old_record_alone(record: ModelRecord) -> None:
     copy = msgspec.json.decode(msgspec.json.encode(record), type=ModelRecord)
@@ -149,6 +155,7 @@ def test_setting_leaves_leaves_the_old_record_alone(record: ModelRecord) -> None
     assert record == copy
 
 
+@some
 @given(records())
 def test_what_is_stated_has_a_source(record: ModelRecord) -> None:
     known = leaves(record)

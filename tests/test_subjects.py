@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Event, types
@@ -41,6 +41,7 @@ EXAMPLES = {
     "é": "=C3=A9",
     "../..": "=2E=2E=2F=2E=2E",
 }
+some = settings(max_examples=60)
 events = st.sampled_from(sorted(types())).flatmap(legal)
 
 
@@ -107,6 +108,7 @@ def test_the_longest_id_fits_every_subject() -> None:
         assert len(subject_of(event)) <= LONGEST
 
 
+@some
 @given(events)
 def test_a_subject_says_the_family_the_event_and_what_it_is_about(event: Event) -> None:
     stream, family, owner, name, *about = subject_of(event).split(".")
@@ -128,6 +130,7 @@ def test_the_names_of_processes_and_commands_are_tokens() -> None:
     assert subject_of(event) == "audit.service.health=2Emonitor.started"
 
 
+@some
 @given(events)
 def test_one_filter_selects_the_facts_of_a_provider(event: Event) -> None:
     subject = subject_of(event)
@@ -176,6 +179,7 @@ def test_a_pattern_of_users_becomes_filters_of_streams(
     assert stored(pattern) == lies
 
 
+@some
 @given(events, st.lists(st.booleans(), min_size=8, max_size=8), st.integers(1, 8))
 def test_the_filters_select_what_the_pattern_selects(
     event: Event, wild: list[bool], cut: int
@@ -200,6 +204,7 @@ def test_the_filters_select_what_the_pattern_selects(
     assert len(found) == 1
 
 
+@some
 @given(
     events,
     st.lists(st.sampled_from(["*", ">", "audit", "model", "openai", "added", "x"]), max_size=6),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined, RefreshSucceeded
 from events.base import Instant
@@ -86,6 +86,8 @@ def fold(known: Known, events: Iterable[ModelEvent | RefreshOutcome]) -> Known:
                 holds = _holds(event)
             case CapabilityGained() | CapabilityLost() | RefreshFailed():
                 pass
+            case _:
+                assert_never(event)
     return Known(models, holds)
 
 

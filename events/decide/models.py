@@ -60,14 +60,14 @@ def decide(known: Known, observation: Observation, policy: Policy, now: Instant)
     seen = {record.id: record for record in observation.records}
     for id_ in sorted(seen.keys() | known.models.keys()):
         record, model = seen.get(id_), known.models.get(id_)
-        if record is None and model is not None:
+        if model is None:
+            events += _added(provider, seen[id_], now)
+        elif record is None:
             gone = _unseen(observation, model, policy, now)
             events += gone
             if not any(isinstance(event, ModelRemoved) for event in gone):
                 held[id_] = carried(id_, known.holds)
-        elif record is not None and model is None:
-            events += _added(provider, record, now)
-        elif record is not None and model is not None:
+        else:
             kept = keep(model.record, record, known.holds, now, policy.removal_hold)
             held[id_] = kept.since
             events += returned(provider, model, now)

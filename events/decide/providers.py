@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -50,6 +50,8 @@ def evolve(registry: Registry, event: ProviderEvent) -> Registry:
             return {name: kept for name, kept in registry.items() if name != event.provider}
         case ProviderSchemaChanged():
             return registry
+        case _:
+            assert_never(event)
 
 
 def reconcile(registry: Registry, wanted: Registry, now: Instant) -> list[ProviderEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -151,42 +152,54 @@ def records(ids: st.SearchStrategy[str] = model_ids) -> st.SearchStrategy[ModelR
     ).map(lambda record: stated(record, "provider"))
 
 
-SMALL: dict[str, list[Any]] = {
-    "name": ["One", "Two"],
-    "context_window": [1000, 2000],
-    "description": ["a", "b"],
-    "capabilities.vision": [True, False],
-    "capabilities.tools": [True, False],
-    "prices.input": ["1", "2.5"],
-    "lifecycle.state": ["preview", "deprecated"],
-    "aliases": [[], ["x"]],
+SMALL: dict[str, tuple[Any, Any]] = {
+    "context_window": (1000, 2000),
+    "name": ("One", "Two"),
+    "capabilities.vision": (True, False),
+    "capabilities.tools": (True, False),
+    "lifecycle.state": ("preview", "deprecated"),
+    "aliases": ([], ["x"]),
 }
 """Few leaves with few values, so that records of one id differ in some and agree in others."""
 IDS = ("a", "b.c", "d/*", "e>")
+_ALL = 3 ** len(SMALL)
 
 
-@st.composite
-def small_records(draw: st.DrawFn, id_: str) -> ModelRecord:
-    """Return a record of *id_* with some of the leaves of `SMALL`; one of them may be enriched."""
-    paths = draw(st.lists(st.sampled_from(sorted(SMALL)), unique=True))
-    enriched = draw(st.sampled_from([None, *SMALL]))
-    return with_leaves(
-        ModelRecord(id=id_, name=id_),
-        {
-            path: (
-                draw(st.sampled_from(SMALL[path])),
-                "models.dev" if path == enriched else "provider",
-            )
-            for path in sorted(paths)
-        },
+@cache
+def _small(id_: str, number: int) -> ModelRecord:
+    """Return the record whose leaves the digits of *number*, to the base of 3, say.
+
+    Numbers from `_ALL` on are those records again, with the first leaf from another source.
+    """
+    again, number = divmod(number, _ALL)
+    values: dict[str, tuple[Any, str]] = {}
+    for path, choices in SMALL.items():
+        number, digit = divmod(number, 3)
+        if digit:
+            source = "models.dev" if again and not values else "provider"
+            values[path] = (choices[digit - 1], source)
+    return with_leaves(ModelRecord(id=id_, name=id_), values)
+
+
+_numbers = st.sampled_from([0, 1, 40, _ALL - 1]) | st.integers(0, 2 * _ALL - 1)
+
+
+def small_records(id_: str) -> st.SearchStrategy[ModelRecord]:
+    """Return records of *id_* with some of the leaves of `SMALL`; one of them may be enriched."""
+    return st.builds(_small, st.just(id_), _numbers)
+
+
+def small_lists() -> st.SearchStrategy[tuple[ModelRecord, ...]]:
+    """Return the records of some of `IDS`."""
+    return st.tuples(*[st.none() | _numbers for _ in IDS]).map(
+        lambda numbers: tuple(
+            [
+                _small(id_, number)
+                for id_, number in zip(IDS, numbers, strict=True)
+                if number is not None
+            ]
+        )
     )
-
-
-@st.composite
-def small_lists(draw: st.DrawFn) -> tuple[ModelRecord, ...]:
-    """Return the records of some of `IDS`, in any order."""
-    ids = draw(st.lists(st.sampled_from(IDS), unique=True))
-    return tuple([draw(small_records(id_)) for id_ in ids])
 
 
 class Fetch(NamedTuple):
