@@ -101,10 +101,10 @@ def test_a_command_is_known_by_its_words(words: str, command: str | None) -> Non
         (["nonsense"], "No such command 'nonsense'; see `modelog --help`"),
         (
             ["models", "lst"],
-            "No such command 'lst'. Did you mean 'list'?; see `modelog models --help`",
+            "No such command 'lst'. Did you mean 'list'? See `modelog models --help`",
         ),
         (["models", "show"], "Missing argument 'ID'; see `modelog models show --help`"),
-        (["models", "list", "--limit", "0"], "0 is not in the range x>=1"),
+        (["models", "list", "--limit", "0"], "should be greater than or equal to 1"),
         (["models", "list", "--nonsense"], "No such option: --nonsense"),
         (["models", "list", "--data"], "'--data' requires an argument"),
         (
@@ -113,7 +113,7 @@ def test_a_command_is_known_by_its_words(words: str, command: str | None) -> Non
         ),
         (
             ["models", "list", "--lifecycle", "dead"],
-            "there is preview, active, deprecated and retired",
+            "take one of: preview, active, deprecated, retired",
         ),
         (["models", "list", "--as-of", "yesterday"], '--as-of: "yesterday" is no moment; write a'),
         (["models", "list", "--min-context", "many"], '"many" is no number of tokens'),

@@ -45,7 +45,7 @@ COMMANDS = {
     "providers show": Command("providers", "show", "Show one provider and its last refreshes."),
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
-    "replay": Command("log", "replay", "Build a catalogue from the log, as it was at a moment."),
+    "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
     "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),
@@ -123,10 +123,8 @@ def command_of(words: Sequence[str]) -> str | None:
 
 def application(wanted: set[str | None]) -> typer.Typer:
     """Return the Typer application, in which the commands of *wanted* are real."""
-    # Rich's frames are for people: a pipe, and with it docs/cli.md, gets the plain help.
-    markup = "rich" if sys.stdout.isatty() else None
-    app = _group("modelog", "A live, replayable catalogue of AI models.", markup)
-    groups = {name: _group(name, line, markup) for name, line in GROUPS.items()}
+    app = _group("modelog", "A live, replayable catalogue of AI models.")
+    groups = {name: _group(name, line) for name, line in GROUPS.items()}
     for name, command in COMMANDS.items():
         group, _, word = name.rpartition(" ")
         function = _load(command) if name in wanted else _absent
@@ -137,13 +135,14 @@ def application(wanted: set[str | None]) -> typer.Typer:
     return app
 
 
-def _group(name: str, line: str, markup: str | None) -> typer.Typer:
+def _group(name: str, line: str) -> typer.Typer:
     app = typer.Typer(
         name=name,
         help=line,
+        epilog="Every command takes --config FILE and --data DIR, before or after its name.",
         add_completion=name == "modelog",
         pretty_exceptions_enable=False,  # they print local variables, and with them secrets
-        rich_markup_mode="rich" if markup else None,
+        rich_markup_mode=None,  # the plain help, which docs/cli.md shows, is the better one
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_nothing)

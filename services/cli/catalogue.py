@@ -27,7 +27,7 @@ def no_model(opened: Catalogue, id: str, provider: str | None) -> Refusal:
     if provider:
         check_provider(opened, provider)
     of = f" of {provider}" if provider else ""
-    wanted = ModelFilter(provider=(provider,) if provider else ())
+    wanted = ModelFilter(provider=provider)
     near = close(id, {model.id for model in opened.search(wanted)})
     hint = f'did you mean "{near}"?' if near else "look for it with `modelog models search`"
     return Refusal(f'there is no model "{id}"{of}; {hint}', ABSENT)

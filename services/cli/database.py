@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sqlite3
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -13,17 +12,11 @@ import msgspec
 import typer
 
 from events.schema import asyncapi, json_schemas
+from projections.rows import NESTED
 from services.cli.catalogue import catalogue
-from services.cli.failures import WRONG, Refusal
 from services.cli.options import AsJson, ConfigFile, DataDir
-from services.cli.output import note, write, write_array, write_object
+from services.cli.output import clean, is_terminal, note, write, write_array, write_object
 from services.cli.tables import Column, Row, write_table
-
-NESTED = (
-    "absent", "aliases", "capabilities", "changed", "held", "input_modalities", "lifecycle",
-    "output_modalities", "prices", "record", "sources",
-)  # fmt: skip
-"""The catalogue's JSON columns: under these names they are nested values."""
 
 
 def query(
@@ -40,10 +33,7 @@ def query(
     """
     statement = sys.stdin.read() if sql == "-" else sql
     with catalogue(config, data) as opened:
-        try:
-            columns, rows = opened.query(statement)
-        except sqlite3.Error as error:
-            raise Refusal(f"{error}; in: {statement.strip()}", WRONG) from error
+        columns, rows = opened.query(statement)
     if as_json:
         write_array(
             {name: _nested(name, cell) for name, cell in zip(columns, row, strict=True)}
@@ -51,7 +41,10 @@ def query(
         )
     elif as_csv:
         sink = io.StringIO()
-        csv.writer(sink, lineterminator="\n").writerows([columns, *map(_texts, rows)])
+        lines = [columns, *map(_texts, rows)]
+        if is_terminal():
+            lines = [[clean(cell) for cell in line] for line in lines]
+        csv.writer(sink, lineterminator="\n").writerows(lines)
         write(sink.getvalue())
     else:
         _write(columns, rows)

@@ -44,10 +44,15 @@ CODES: dict[str, Code] = {
     "services.jetstream.setup.SyncNotAlways": FAILED,
     "services.jetstream.messages.GapInLog": FAILED,
     "services.jetstream.history.HistoryChanged": FAILED,
-    "services.jetstream.append.LogFull": FAILED,
-    "services.jetstream.append.NotAppended": FAILED,
-    "projections.catalogue.NoCatalogue": UNREACHABLE,
-    "projections.catalogue.NotACatalogue": UNREACHABLE,
+    "services.jetstream.settle.LogFull": FAILED,
+    "services.jetstream.history.NotAppended": FAILED,
+    "events.codec.BrokenEvent": FAILED,
+    "services.projector.boundaries.TornBatch": FAILED,
+    "projections.faults.CannotFold": FAILED,
+    "projections.database.NoCatalogue": UNREACHABLE,
+    "projections.database.NotACatalogue": UNREACHABLE,
+    "projections.catalogue.NotReadable": WRONG,
+    "sqlite3.DatabaseError": UNREACHABLE,
 }
 """The exceptions of others, by their full name: nothing is imported to know them."""
 
@@ -95,7 +100,8 @@ def line_of(error: BaseException) -> str:
         case TyperException():
             context = getattr(error, "ctx", None)
             name = context.command_path if context else "modelog"
-            text = f"{error.format_message().rstrip('.')}; see `{name} --help`"
+            told = error.format_message().rstrip(".")
+            text = f"{told}{' See' if told.endswith('?') else '; see'} `{name} --help`"
         case OSError(strerror=str(reason)) if error.filename is not None:
             text = f"{error.filename}: {reason}"
         case _:

@@ -8,8 +8,9 @@ import typer
 
 from events.record import CAPABILITIES, MODALITIES
 from projections import ModelFilter
+from projections.search import SORTS
 from services.cli.failures import WRONG, Refusal
-from services.cli.options import words
+from services.cli.options import word, words
 
 LIFECYCLES = ("preview", "active", "deprecated", "retired")
 AVAILABILITIES = ("listed", "missing")
@@ -18,47 +19,49 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="A model's id, as in reque
 Provider = Annotated[
     str | None, typer.Option("--provider", metavar="NAME", help="Of one provider.")
 ]
-Providers = Annotated[
-    list[str] | None, typer.Option("--provider", metavar="NAME", help="Of this provider; repeats.")
-]
 Capabilities = Annotated[
     list[str] | None,
-    typer.Option("--capability", metavar="CAP", help="Known to have it; repeats, and all must be."),
+    typer.Option("--capability", metavar="CAP", help="Known true; repeats, for all of them."),
 ]
-Modalities = Annotated[
-    list[str] | None,
-    typer.Option("--modality", metavar="KIND", help="Takes or gives it; repeats, and all must be."),
+Modality = Annotated[
+    str | None, typer.Option("--modality", metavar="KIND", help="That it takes or gives.")
 ]
 MinContext = Annotated[
     str | None,
-    typer.Option("--min-context", metavar="TOKENS", help="A window of so many: 128000, 128k, 1M."),
+    typer.Option(
+        "--min-context", metavar="TOKENS", help="A context window of 128000, 128k, 1M ..."
+    ),
 ]
 MaxInputPrice = Annotated[
     float | None,
     typer.Option("--max-input-price", metavar="USD", min=0, help="Per 1,000,000 tokens."),
 ]
 LifecycleState = Annotated[
-    list[str] | None,
-    typer.Option("--lifecycle", metavar="STATE", help=f"One of {', '.join(LIFECYCLES)}; repeats."),
+    str | None,
+    typer.Option("--lifecycle", metavar="STATE", help=f"One of {', '.join(LIFECYCLES)}."),
 ]
 Availability = Annotated[
     str | None, typer.Option("--availability", metavar="STATE", help="`listed` or `missing`.")
 ]
-Text = Annotated[str | None, typer.Option("--text", metavar="WORDS", help="Full text.")]
+Text = Annotated[
+    str | None, typer.Option("--text", metavar="WORDS", help="In id, name, description or family.")
+]
 Sort = Annotated[
     str | None,
-    typer.Option("--sort", metavar="COLUMN", help="By a column; with a `-` before it, descending."),
+    typer.Option(
+        "--sort", metavar="COLUMN", help="Such as price_input, or -price_input: descending."
+    ),
 ]
 
 
 def wanted(
     *,
-    provider: list[str] | None,
+    provider: str | None,
     capability: list[str] | None,
-    modality: list[str] | None,
+    modality: str | None,
     min_context: str | None,
     max_input_price: float | None,
-    lifecycle: list[str] | None,
+    lifecycle: str | None,
     availability: str | None,
     text: str | None,
     sort: str | None,
@@ -66,17 +69,23 @@ def wanted(
 ) -> ModelFilter:
     """Return the filter that the options amount to; refuse words that are none of ours."""
     return ModelFilter(
-        provider=tuple(provider or ()),
-        capability=tuple(words(capability or (), CAPABILITIES, "capability")),
-        modality=tuple(words(modality or (), MODALITIES, "modality")),
+        provider=provider,
+        capability_all=tuple(words(capability or (), CAPABILITIES, "capability")),
+        modality=word(modality, MODALITIES, "modality"),
         min_context=_tokens(min_context),
         max_input_price=max_input_price,
-        lifecycle=tuple(words(lifecycle or (), LIFECYCLES, "state of life")),
-        availability=_availability(availability),
+        lifecycle=word(lifecycle, LIFECYCLES, "state of life"),
+        availability=word(availability, AVAILABILITIES, "availability"),
         text=text,
-        sort=sort,
+        sort=_sort(sort),
         limit=limit,
     )
+
+
+def _sort(text: str | None) -> str | None:
+    if text is not None:
+        word(text.removeprefix("-"), SORTS, "column to sort by")
+    return text
 
 
 def _tokens(text: str | None) -> int | None:
@@ -88,7 +97,3 @@ def _tokens(text: str | None) -> int | None:
     except (ValueError, KeyError, OverflowError) as error:
         told = f'--min-context: "{text}" is no number of tokens; write 128000, 128k or 1M'
         raise Refusal(told, WRONG) from error
-
-
-def _availability(text: str | None) -> str | None:
-    return words([text], AVAILABILITIES, "availability")[0] if text is not None else None

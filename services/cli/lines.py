@@ -14,7 +14,7 @@ from events import BrokenEvent, UnknownEvent, decode
 from events.envelope import MESSAGE_ID, about
 from events.subjects import public
 from services.cli.output import clean, is_terminal, write_lines
-from services.cli.sentences import sentence
+from services.cli.sentences import moment, sentence
 from services.cli.tables import write_text
 from services.cli.tail import Placed
 
@@ -71,19 +71,14 @@ def as_text(placed: Placed) -> Text:
         event = decode(stored.payload)
     except (UnknownEvent, BrokenEvent) as error:
         return Text(
-            f"{_moment(stored.recorded_at)}  {clean(public(stored.subject))}: {clean(error)}"
+            f"{moment(stored.recorded_at)}  {clean(public(stored.subject))}: {clean(error)}"
         )
     kind = stored.headers.get("ce-type", "")
     _, what = sentence(event)
     style = STYLES.get(kind.rpartition(".")[2], "")
     return Text.assemble(
-        (f"{_moment(event.at)}  ", "dim"),
+        (f"{clean(moment(event.at))}  ", "dim"),
         (clean(kind).ljust(TYPE), style),
         (clean(about(event)), "bold"),
         f"  {clean(what)}" if what else "",
     )
-
-
-def _moment(instant: str) -> str:
-    """Return *instant* to the second, as people read it."""
-    return clean(instant[:19].replace("T", " "))

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from events.base import Instant
 from events.subjects import FACT_SUBJECTS, FACTS
-from services.cli.failures import FAILED, UNREACHABLE, Refusal
-from services.cli.options import ConfigFile, DataDir, settings, when
-from services.cli.output import write
+from services.cli.failures import UNREACHABLE, Refusal
 from services.config import Config
 from services.directory import DataDirectory
 from services.group import Group
@@ -95,25 +89,3 @@ async def sequence_at(client: Client, moment: int | Instant) -> int:
                 return found
             found = stored.seq
     return found
-
-
-def replay(
-    *,
-    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The catalogue to write.")],
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", metavar="TIME|SEQ", help="As it was then; default: all of the log."
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where it exists.")] = False,
-    config: ConfigFile = None,
-    data: DataDir = None,
-) -> None:
-    """Build a catalogue from the log, as it was at a moment.
-
-    FILE is a whole catalogue of its own: ask it with sqlite3, or with --data of a directory.
-    """
-    if to.exists() and not force:
-        raise Refusal(f"{to} exists; name another file, or overwrite it with --force", FAILED)
-    write(asyncio.run(_replayed(settings(config, data), to, when(until, "--until"))) + "\n")

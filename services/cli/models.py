@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from events.record import CAPABILITIES
-from projections import Catalogue
+from projections import ModelFilter
 from services.cli.catalogue import catalogue, check_provider, no_model
 from services.cli.failures import FAILED, Refusal
 from services.cli.filters import (
@@ -17,28 +17,25 @@ from services.cli.filters import (
     LifecycleState,
     MaxInputPrice,
     MinContext,
-    Modalities,
-    Providers,
+    Modality,
     Sort,
     Text,
     wanted,
 )
-from services.cli.options import AsJson, AsOf, ConfigFile, DataDir, Limit, when, words
+from services.cli.options import AsJson, AsOf, ConfigFile, DataDir, Limit, Provider, at, when, words
 from services.cli.output import note, write, write_array, write_object
+from services.cli.sentences import counted
 from services.cli.tables import write_record, write_table
 from services.cli.views import DIFF, HISTORY, LIST, fields_of
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A model's id, as in requests.")]
-Provider = Annotated[
-    str | None, typer.Option("--provider", metavar="NAME", help="Of one provider.")
-]
 
 
 def list_(
     *,
-    provider: Providers = None,
+    provider: Provider = None,
     capability: Capabilities = None,
-    modality: Modalities = None,
+    modality: Modality = None,
     min_context: MinContext = None,
     max_input_price: MaxInputPrice = None,
     lifecycle: LifecycleState = None,
@@ -70,24 +67,23 @@ def list_(
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
         found = [msgspec.to_builtins(model) for model in opened.search(asked, as_of=moment)]
-        if not found:
-            for name in provider or ():
-                check_provider(opened, name)
+        if provider and not found:
+            check_provider(opened, provider)
     if as_json:
         write_array(found)
         return
     write_table(found, LIST, empty="no model is like that; ask for less")
     if found and limit is None:
         names = {row["provider"] for row in found}
-        note(f"{len(found)} models of {len(names)} providers")
+        note(f"{counted(len(found), 'model')} of {counted(len(names), 'provider')}")
 
 
 def search(
     text: Annotated[str, typer.Argument(metavar="WORDS", help="What to look for.")],
     *,
-    provider: Providers = None,
+    provider: Provider = None,
     capability: Capabilities = None,
-    modality: Modalities = None,
+    modality: Modality = None,
     min_context: MinContext = None,
     max_input_price: MaxInputPrice = None,
     lifecycle: LifecycleState = None,
@@ -137,7 +133,10 @@ def show(
     """
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
-        found = [msgspec.to_builtins(one) for one in _of(opened, id, provider, moment)]
+        this = ModelFilter(id=id, provider=provider)
+        found = [msgspec.to_builtins(one) for one in opened.search(this, as_of=moment)]
+        if not found:
+            raise no_model(opened, id, provider)
     if as_json:
         write_object(found[0] if provider else {**found[0], "others": found[1:]})
         return
@@ -164,7 +163,9 @@ def history(
         found = [msgspec.to_builtins(one) for one in opened.history(id, provider)]
         if not found:
             raise no_model(opened, id, provider)
-    found = found[-limit:] if limit else found
+    if limit is not None:
+        newest = sorted(row["seq"] for row in found)[-limit:]
+        found = [row for row in found if row["seq"] in newest]
     if as_json:
         write_array(found)
     else:
@@ -187,7 +188,7 @@ def diff(
 
     What appeared, what vanished, and what changed with its old and new values.
     """
-    earlier, later = when(from_, "--from"), when(to or "0s", "--to")
+    earlier, later = at(from_, "--from"), at(to or "0s", "--to")
     with catalogue(config, data) as opened:
         found = [msgspec.to_builtins(one) for one in opened.diff(earlier, later)]
         if provider and not (found := [row for row in found if row["provider"] == provider]):
@@ -217,18 +218,14 @@ def validate(
         if opened.get(provider, id) is None:
             raise no_model(opened, id, provider)
         lacking = opened.validate(provider, id, required)
-        known = opened.capabilities(provider, id)
     if lacking:
-        told = [f"{name} is {'false' if name in known else 'unknown'}" for name in lacking]
+        told = (
+            f"{name} is {'unknown' if known is None else 'false'}"
+            for name, known in lacking.items()
+        )
         raise Refusal(f"{provider} {id}: {', '.join(told)}", FAILED)
     write(f"{provider} {id}: {', '.join(required)}\n")
 
 
-def _of(
-    opened: Catalogue, id: str, provider: str | None, moment: int | str | None
-) -> list[msgspec.Struct]:
-    names = [provider] if provider else sorted({one.provider for one in opened.history(id)})
-    found = [one for name in names if (one := opened.get(name, id, as_of=moment)) is not None]
-    if not found:
-        raise no_model(opened, id, provider)
-    return list(found)
+def _known(value: bool | None) -> str:
+    return "unknown" if value is None else "false"

@@ -22,6 +22,9 @@ DataDir = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="The data directory to use.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
+Provider = Annotated[
+    str | None, typer.Option("--provider", metavar="NAME", help="Of one provider.")
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most N rows.")
 ]
@@ -38,8 +41,11 @@ def settings(file: Path | None, data: Path | None) -> Config:
 
 def when(text: str | None, option: str) -> int | Instant | None:
     """Read the TIME or SEQ of *option*, None where it is not given."""
-    if text is None:
-        return None
+    return None if text is None else at(text, option)
+
+
+def at(text: str, option: str) -> int | Instant:
+    """Read the TIME or SEQ of *option*."""
     try:
         return moment(text, now=clock.system().now())
     except ValueError as error:
@@ -55,18 +61,20 @@ def words(given: Iterable[str], known: Sequence[str], what: str) -> list[str]:
     return found
 
 
+def word(given: str | None, known: Sequence[str], what: str) -> str | None:
+    """Return *given*, which must be one of *known* where it is given at all."""
+    return None if given is None else words([given], known, what)[0]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the way out of a wrong *word*: the nearest known one, or all where none is near."""
     names = list(known)
     near = close(word, names)
-    return f'did you mean "{near}"?' if near else f"there is {listed(names)}"
+    if near:
+        return f'did you mean "{near}"?'
+    return f"take one of: {', '.join(names)}" if names else "there is none yet"
 
 
 def close(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is nearest to *word*, if one is near."""
     return next(iter(get_close_matches(word.lower(), known, n=1)), None)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return *names* as one speaks of them: ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "none"

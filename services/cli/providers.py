@@ -11,6 +11,7 @@ from services import config as configuration
 from services.cli.catalogue import catalogue, check_provider
 from services.cli.options import AsJson, ConfigFile, DataDir, Limit, words
 from services.cli.output import write, write_array, write_object
+from services.cli.sentences import moment
 from services.cli.tables import Column, Row, write_record, write_table
 from services.providers.table import BUILTIN
 
@@ -37,6 +38,10 @@ def _status(row: Row) -> str:
     return str(row["status"] or "unknown") if row["enabled"] else "disabled"
 
 
+def _seconds(duration_ms: int | None) -> str:
+    return "" if duration_ms is None else f"{duration_ms / 1000:.2f}"
+
+
 def _error(row: Row) -> str:
     return ": ".join(filter(None, [row["error_class"], row["error_message"]]))
 
@@ -46,7 +51,7 @@ LIST = (
     Column("DIALECT", lambda row: row["dialect"], elastic=True),
     Column("STATUS", _status, style=style),
     Column("MODELS", lambda row: row["model_count"], right=True),
-    Column("REFRESHED", lambda row: row["refreshed_at"], style="dim"),
+    Column("REFRESHED", lambda row: moment(row["refreshed_at"]), style="dim"),
     Column("OUTCOME", lambda row: row["refresh_outcome"], style=style),
     Column("BASE URL", lambda row: row["base_url"], elastic=True, wide=True, style="dim"),
 )
@@ -58,11 +63,11 @@ AVAILABLE = (
     Column("BASE URL", lambda row: row["base_url"], elastic=True, wide=True, style="dim"),
 )
 REFRESHES = (
-    Column("STARTED", lambda row: row["at"], style="dim"),
+    Column("STARTED", lambda row: moment(row["started_at"]), style="dim"),
     Column("OUTCOME", lambda row: row["outcome"], style=style),
     Column("MODELS", lambda row: row["models"], right=True),
-    Column("SECONDS", lambda row: f"{row['duration_ms'] / 1000:.2f}", right=True),
-    Column("ERROR", _error, elastic=True),
+    Column("SECONDS", lambda row: _seconds(row["duration_ms"]), right=True),
+    Column("ERROR", _error, folded=True),
 )
 
 
@@ -136,7 +141,7 @@ def show(
 
 
 def _fields(row: Row) -> list[tuple[str, object]]:
-    since = f" since {row['status_since']}" if row["status_since"] else ""
+    since = f" since {moment(row['status_since'])}" if row["status_since"] else ""
     cause = f" ({row['status_cause']})" if row["status_cause"] else ""
     return [
         ("name", row["name"]),
@@ -144,7 +149,10 @@ def _fields(row: Row) -> list[tuple[str, object]]:
         ("base url", row["base_url"]),
         ("status", f"{_status(row)}{since}{cause}"),
         ("models", str(row["model_count"])),
-        ("refreshed", " ".join(filter(None, [row["refreshed_at"], row["refresh_outcome"]]))),
+        (
+            "refreshed",
+            " ".join(filter(None, [moment(row["refreshed_at"]), row["refresh_outcome"]])),
+        ),
         ("priority", row["priority"] or None),
-        ("registered", f"{row['registered_at']}, by {row['origin']}"),
+        ("registered", f"{moment(row['registered_at'])}, by {row['origin']}"),
     ]

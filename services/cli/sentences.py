@@ -50,11 +50,11 @@ def sentence(event: Event) -> tuple[str, str]:
         case ModelMissing():
             return event.model_id, "not in the list"
         case ModelReturned():
-            return event.model_id, f"in the list again; missing since {event.missing_since}"
+            return event.model_id, f"in the list again; missing since {moment(event.missing_since)}"
         case ModelRemoved(missing_since=None):
             return event.model_id, event.reason
         case ModelRemoved():
-            return event.model_id, f"{event.reason}; missing since {event.missing_since}"
+            return event.model_id, f"{event.reason}; missing since {moment(event.missing_since)}"
         case CapabilityGained() | CapabilityLost():
             return event.model_id, event.capability
         case ProviderRegistered() | ProviderReconfigured():
@@ -148,3 +148,13 @@ def money(price: str | None) -> str:
         return ""
     whole, _, fraction = price.partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"
+
+
+def moment(instant: str | None) -> str:
+    """Return *instant* to the second, as people read it; UTC."""
+    return (instant or "")[:19].replace("T", " ")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things: ``1 model``, ``3,205 models``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from projections.database import NoCatalogue
 
 from events.subjects import STREAMS
 from projections import Catalogue
+from projections.database import NoCatalogue
 from services import config as configuration
 from services.cli.failures import UNREACHABLE, Refusal
 from services.cli.log import connection
@@ -29,6 +29,7 @@ COLUMNS = (
     Column("FOLDED", lambda row: _number(row["folded"]), right=True),
     Column("LAG", lambda row: _number(row["lag"]), right=True),
 )
+STOPPED = "not running; start it with `modelog up`"
 
 
 def _number(of: int | None) -> str:
@@ -141,8 +142,13 @@ def _write(told: dict[str, Any]) -> None:
     server, kept = told["server"], told["catalogue"]
     write_record(
         [
-            ("data", told["data"]),
-            ("server", f"{server['url']}, running" if server else "not running; `modelog up`"),
+            ("data", _shown(told["data"])),
+            (
+                "server",
+                f"{server['url']}, running"
+                if server
+                else "not running; start it with `modelog up`",
+            ),
             ("catalogue", _file(kept) if kept else "none yet"),
         ]
     )
@@ -157,11 +163,17 @@ def _write(told: dict[str, Any]) -> None:
         [
             ("providers", f"{providers['registered']}: {outcomes or 'none registered'}"),
             ("failing", " ".join(providers["failing"])),
-            ("models", ", ".join(f"{count:,} {name}" for name, count in models.items())),
+            ("models", f"{models['listed']:,} listed, {models['missing']:,} missing"),
             ("unknown events", told["unknown_events"] or None),
         ]
     )
 
 
 def _file(kept: dict[str, Any]) -> str:
-    return f"{kept['path']} ({kept['file']}, {kept['bytes'] / 1e6:.1f} MB)"
+    return f"{_shown(kept['path'])} ({kept['file']}, {kept['bytes'] / 1e6:.1f} MB)"
+
+
+def _shown(path: str) -> str:
+    """Return *path* as one would type it here."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 
 GAP = "  "
 NARROWEST = 10
+GIVES = (("elastic", 24), ("folded", 32), ("elastic", NARROWEST), ("folded", NARROWEST))
+"""Which columns give how far where the terminal is too narrow, one kind after the other."""
 WIDE = 110
 """A terminal of so many columns shows what is only nice to know, too."""
 
@@ -65,16 +67,17 @@ def _aligned(text: str, column: Column, width: int) -> str:
 
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
-    """Return *widths* made to fit into *width*: elastic columns give first, then folded ones."""
+    """Return *widths* made to fit into *width*, as far as `GIVES` lets columns give."""
     fit = list(widths)
     over = sum(fit) + len(GAP) * (len(fit) - 1) - width
-    for gives in ("elastic", "folded"):
-        places = [place for place, column in enumerate(columns) if getattr(column, gives)]
-        while over > 0 and places:
-            widest = max(places, key=lambda place: fit[place])
-            if fit[widest] <= NARROWEST:
-                break
-            fit[widest] -= 1
+    for kind, least in GIVES:
+        floors = {
+            place: max(least, cell_len(column.title))
+            for place, column in enumerate(columns)
+            if getattr(column, kind)
+        }
+        while over > 0 and (wider := [place for place in floors if fit[place] > floors[place]]):
+            fit[max(wider, key=fit.__getitem__)] -= 1
             over -= 1
     return fit
 
@@ -88,11 +91,13 @@ def _styled(
     for line in cells:
         pieces = list(map(_pieces, line, columns, widths))
         for depth in range(max(map(len, pieces))):
+            shown = Text()
             for cell, parts, column, width in zip(line, pieces, columns, widths, strict=True):
                 style = column.style(cell) if callable(column.style) else column.style
                 part = parts[depth] if depth < len(parts) else ""
-                text.append(_aligned(part, column, width), style)
-                text.append("\n" if column is columns[-1] else GAP)
+                shown.append(_aligned(part, column, width), style).append(GAP)
+            shown.rstrip()
+            text.append_text(shown).append("\n")
     return text
 
 
@@ -107,9 +112,17 @@ def _pieces(cell: str, column: Column, width: int) -> list[str]:
         head = cell[:width]
         while cell_len(head) > width:
             head = head[:-1]
+        if len(head) < len(cell):
+            head = _breakable(head)
         pieces.append(head)
-        cell = cell[len(head) :]
+        cell = cell[len(head) :].lstrip(" ")
     return pieces
+
+
+def _breakable(head: str) -> str:
+    """Return *head* up to where it is best broken, if that is not too early."""
+    place = max(head.rfind(mark) for mark in " /-_:,") + 1
+    return head[:place] if place > len(head) // 2 else head
 
 
 def write_record(fields: Sequence[tuple[str, object]]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.record import TOKEN_PRICES
-from services.cli.sentences import changes, money, tokens, value
+import msgspec
+
+from events.record import TOKEN_PRICES, ModelRecord
+from services.cli.sentences import changes, in_brief, moment, money, tokens, value
 from services.cli.tables import Column, Row
 
 STYLES = {"preview": "cyan", "deprecated": "yellow", "retired": "red", "missing": "magenta"}
@@ -27,6 +29,16 @@ def _capabilities(row: Row) -> str:
     return " ".join(sorted(name for name, known in row["capabilities"].items() if known))
 
 
+def _leaves(changed: list[dict[str, Any]] | None) -> str:
+    return changes((leaf["path"], leaf.get("old"), leaf.get("new")) for leaf in changed or ())
+
+
+def _version(row: Row) -> str:
+    if row["change"] == "added":
+        return in_brief(msgspec.convert(row["record"], ModelRecord))
+    return _leaves(row["changed"])
+
+
 LIST = (
     Column("PROVIDER", lambda row: row["provider"], elastic=True, style="cyan"),
     Column("MODEL", lambda row: row["id"], folded=True),
@@ -37,11 +49,11 @@ LIST = (
     Column("CAPABILITIES", _capabilities, elastic=True, wide=True, style="dim"),
 )
 HISTORY = (
-    Column("AT", lambda row: row["at"], style="dim"),
+    Column("AT", lambda row: moment(row["at"]), style="dim"),
     Column("SEQ", lambda row: row["seq"], right=True),
     Column("PROVIDER", lambda row: row["provider"], style="cyan"),
     Column("CHANGE", lambda row: row["change"], style=lambda text: CHANGE_STYLES.get(text, "")),
-    Column("WHAT", lambda row: _leaves(row["changed"]), folded=True),
+    Column("WHAT", _version, folded=True),
 )
 DIFF = (
     Column("PROVIDER", lambda row: row["provider"], elastic=True, style="cyan"),
@@ -49,10 +61,6 @@ DIFF = (
     Column("CHANGE", lambda row: row["change"], style=lambda text: CHANGE_STYLES.get(text, "")),
     Column("WHAT", lambda row: _leaves(row["changed"]), folded=True),
 )
-
-
-def _leaves(changed: list[dict[str, Any]] | None) -> str:
-    return changes((leaf["path"], leaf.get("old"), leaf.get("new")) for leaf in changed or ())
 
 
 def fields_of(row: Row) -> list[tuple[str, object]]:
@@ -77,9 +85,9 @@ def fields_of(row: Row) -> list[tuple[str, object]]:
         ("prices", ", ".join(_price(*price) for price in row["prices"].items())),
         ("aliases", " ".join(row["aliases"])),
         ("open weights", None if row["open_weights"] is None else value(row["open_weights"])),
-        ("first seen", row["first_seen_at"]),
-        ("updated", f"{row['updated_at']}, at sequence {row['seq']}"),
-        ("missing since", row["missing_since"]),
+        ("first seen", moment(row["first_seen_at"])),
+        ("updated", f"{moment(row['updated_at'])}, at sequence {row['seq']}"),
+        ("missing since", moment(row["missing_since"])),
         ("said by", " ".join(sorted(set(row["sources"].values())))),
     ]
 

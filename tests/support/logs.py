@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from events.audit import RefreshStarted, RefreshSucceeded
-from events.codec import AuditEvent, FactEvent
-from events.envelope import Message, seal
+from events.audit import AuditEvent, RefreshStarted, RefreshSucceeded
+from events.codec import FactEvent
+from events.envelope import Message, Stored, seal
 from events.models import CapabilityGained, ModelAdded, ModelMissing, ModelRemoved, ModelUpdated
 from events.providers import ProviderRegistered
 from events.record import Change, ModelRecord
+from events.subjects import AUDIT, FACTS
+from projections.database import open_writer
+from projections.fold import Folder
 from services.clock import new_id
 from services.directory import DataDirectory
 from services.jetstream.append import Log
 from services.jetstream.connect import Client
+from services.jetstream.messages import nanoseconds
 from services.jetstream.setup import ensure
 from tests.support.nats import connected, running
 
@@ -96,7 +100,8 @@ ACME: list[tuple[str, list[FactEvent]]] = [
     ),
 ]
 """What happened, one append a line: families and their facts, seven in all."""
-FACTS_TOLD = sum(len(facts) for _, facts in ACME)
+TOLD: list[FactEvent] = [fact for _, facts in ACME for fact in facts]
+FACTS_TOLD = len(TOLD)
 
 
 def runs(at: str, run_id: str, *, models: int) -> list[AuditEvent]:
@@ -141,3 +146,27 @@ def stored_log(data: Path) -> None:
             await tell(nc)
 
     asyncio.run(leave())
+
+
+def stored(events: Sequence[FactEvent | AuditEvent], run_id: str) -> list[Stored]:
+    """What a stream holds that begins with *events*, recorded as they were seen."""
+    messages = sealed(events, run_id)
+    return [
+        Stored(seq, one.subject, nanoseconds(one.event.at), one.headers, one.payload)
+        for seq, one in enumerate(messages, 1)
+    ]
+
+
+def catalogue(
+    data: Path,
+    facts: Sequence[FactEvent] = TOLD,
+    operations: Sequence[AuditEvent] = (),
+) -> Path:
+    """Leave a catalogue in the data directory, and neither log nor server."""
+    generation = open_writer(DataDirectory(data).catalogue)
+    folder = Folder(generation.db, {FACTS: "epoch-1", AUDIT: "epoch-2"})
+    folder.fold(FACTS, stored(facts, "run"))
+    folder.fold(AUDIT, stored(operations, "run"))
+    generation.finish()
+    generation.close()
+    return data
