@@ -14,16 +14,18 @@ USUAL: dict[str, tuple[str | None, str | None]] = {
     "video_generation": ("text", "video"),
     "speech": ("text", "audio"),
     "transcription": ("audio", "text"),
-    "vision": ("image", None),
-    "audio_input": ("audio", None),
-    "video_input": ("video", None),
-    "pdf_input": ("pdf", None),
 }
+SENSES = {"vision": "image", "audio_input": "audio", "video_input": "video", "pdf_input": "pdf"}
 
 
 def usual(known: Mapping[str, bool | None]) -> tuple[list[str] | None, list[str] | None]:
-    """Return input and output modalities of the capabilities *known* true; None where none is."""
+    """Return input and output modalities of the capabilities *known* true.
+
+    None where no kind is: that a model sees does not say that it reads nothing.
+    """
     pairs = [pair for word, pair in USUAL.items() if known.get(word)]
-    inputs = sorted({into for into, _ in pairs if into})
-    outputs = sorted({out for _, out in pairs if out})
-    return inputs or None, outputs or None
+    if not pairs:
+        return None, None
+    inputs = {into for into, _ in pairs if into}
+    inputs |= {modality for word, modality in SENSES.items() if known.get(word)}
+    return sorted(inputs) or None, sorted({out for _, out in pairs if out}) or None

@@ -75,7 +75,7 @@ def _record(row: _Model) -> ModelRecord:
     known = flags(info, CAPABILITIES)
     kind = MODES.get(text(inner(info, "mode")) or "")
     known |= {kind: True} if kind else {}
-    inputs, outputs = usual(known) if kind else (None, None)
+    inputs, outputs = usual(known)
     return record(
         row.model_name,
         max_input_tokens=whole(inner(info, "max_input_tokens")),

@@ -31,8 +31,8 @@ KINDS = {
     "moderation": ("moderation",),
 }
 OPEN_LICENSES = {
-    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
-    "openrail", "openrail++", "bigscience-openrail-m", "creativeml-openrail-m",
+    "apache-2.0", "apache2", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0",
+    "cc-by-sa-4.0", "openrail", "openrail++", "bigscience-openrail-m", "creativeml-openrail-m",
     "bigcode-openrail-m",
 }  # fmt: skip
 TOKENS = {"input": "input", "output": "output", "cached_input": "cache_read"}

@@ -63,7 +63,7 @@ def _record(row: _Model) -> ModelRecord:
     known = flags(inner(spec, "capabilities"), CAPABILITIES)
     kind = KINDS.get(text(row.type) or "")
     known |= {kind: True} if kind else {}
-    inputs, outputs = usual(known) if kind else (None, None)
+    inputs, outputs = usual(known)
     source = text(inner(spec, "modelSource")) or ""
     return record(
         row.id,
