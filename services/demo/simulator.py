@@ -99,11 +99,12 @@ class Site:
         while going and (asked := await read(reader)) is not None:
             if self._remember:
                 self.requests.append(asked)
-            answer = self._answer(asked)
             fault = self.faults.pick(asked, self._now())
+            # what goes wrong goes wrong with a whole list: 304 would leave nothing to be cut
+            answer = self._answer(asked, validate=fault is None)
             going = await send(fault(asked, answer) if fault else answer, asked, reader, writer)
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Asked, *, validate: bool) -> Answer:
         shape = self._shape
         path = asked.path.removeprefix(shape.prefix)
         detail = shape.details.get(path)
@@ -118,17 +119,17 @@ class Site:
         if self.body is not None:
             return Answer(200, self.body, {"content-type": "application/json"})
         self.answered += 1
-        return self._validated(asked, shape.listed(asked, self._listing()))
+        return self._validated(asked, shape.listed(asked, self._listing()), validate=validate)
 
     def _listing(self) -> Listing:
         stamp = int(datetime.fromisoformat(self._now()).timestamp())
         return Listing(self.rows(), self.page_size, stamp)
 
-    def _validated(self, asked: Asked, answer: Answer) -> Answer:
+    def _validated(self, asked: Asked, answer: Answer, *, validate: bool) -> Answer:
         if not self.etag or answer.status != 200:  # noqa: PLR2004 - the one that has a list
             return answer._replace(packed=self.packed)
         tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
-        if asked.headers.get("if-none-match") == tag:
+        if validate and asked.headers.get("if-none-match") == tag:
             return Answer(304, b"", {"etag": tag})
         return answer._replace(headers={**answer.headers, "etag": tag}, packed=self.packed)
 

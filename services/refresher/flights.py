@@ -60,6 +60,11 @@ class Flights:
             self._current, self._next = self._next, None
         return await self._fly(run)
 
+    async def landed(self) -> None:
+        """Wait until the run on its way has ended."""
+        if self._current is not None:
+            await asyncio.wait([self._current[1]])
+
     async def stop(self) -> None:
         """Cancel what is on its way and wait for its outcome."""
         tasks = [flight[1] for flight in (self._next, self._current) if flight is not None]

@@ -30,6 +30,8 @@ from services.refresher.watched import Watched
 from services.schedule import ticks
 
 Load = Callable[[], Config]
+PATIENCE = 1.5
+"""Seconds that runs have to end by themselves when the process is told to stop."""
 
 
 class Refresher:
@@ -90,7 +92,12 @@ class Refresher:
         await self._failed
 
     async def stop(self) -> None:
-        """End every task; runs on their way get the outcome `cancelled`."""
+        """End every task: runs get a moment to end by themselves, then they are cancelled."""
+        for task in self._tasks.values():
+            task.cancel()
+        flying = [flights.landed() for flights in self._flights.values()]
+        if flying:
+            await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
         await asyncio.gather(*(self._let_go(name) for name in list(self._watched)))
 
     async def command(self, request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
@@ -125,8 +132,8 @@ class Refresher:
         self, tickets: dict[str, Ticket], correlation_id: str
     ) -> list[RefreshOutcome]:
         """Run over all providers, and tell the audit trail how it began and ended."""
-        clock = self._host.clock
-        began = clock.monotonic()
+        clock, loop = self._host.clock, asyncio.get_running_loop()
+        began = loop.time()
         started = DiscoveryStarted(at=clock.now(), run_id=correlation_id, providers=len(tickets))
         await self._host.record(started, correlation_id=correlation_id)
         outcomes = await _outcomes(tickets)
@@ -136,7 +143,7 @@ class Refresher:
             providers=len(tickets),
             models=sum(outcome.models for outcome in outcomes),
             errors=sum(outcome.error is not None for outcome in outcomes),
-            duration_ms=round((clock.monotonic() - began) * 1000),
+            duration_ms=round((loop.time() - began) * 1000),
         )
         await self._host.record(completed, correlation_id=correlation_id)
         return outcomes
