@@ -116,11 +116,11 @@ def test_sql_answers_in_json_with_nested_columns(folder: Path) -> None:
 
 
 def test_sql_answers_in_csv(folder: Path) -> None:
-    sql = "select id, description, null as nothing from models where provider = 'router'"
+    sql = "select id, description, null as void from models where provider = 'router'"
     answer = modelog("query", sql, "--csv", cwd=folder)
     rows = list(csv.reader(io.StringIO(answer.out)))
 
-    assert rows[0] == ["id", "description", "nothing"]
+    assert rows[0] == ["id", "description", "void"]
     assert ["evil\x1b[31m/x\u202e:1", "a\x07b\nc", ""] in rows
 
 

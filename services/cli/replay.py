@@ -35,7 +35,8 @@ def replay(
 ) -> None:
     """Build a catalogue from the log, as it was at a moment.
 
-    FILE is a whole catalogue of its own: ask it with sqlite3, or with --data of a directory.
+    FILE is a whole catalogue: open it with sqlite3, Datasette or, as DIR/catalogue.db, with
+    --data DIR.
     """
     if to.exists() and not force:
         raise Refusal(f"{to} exists; name another file, or overwrite it with --force", FAILED)
