@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from events.record import decimal_text
 from services.providers.values import inner
@@ -31,11 +32,19 @@ LONGEST = 60
 
 def amount(value: object) -> Decimal | None:
     """Return *value*, a number or the text of one, as a decimal; None where it is no price."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    written = _written(value)
+    return _amount(written) if written else None
+
+
+def _written(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     written = str(value).strip()
-    if not written or len(written) > LONGEST or "_" in written:
-        return None
+    return written if len(written) <= LONGEST and "_" not in written else None
+
+
+@lru_cache(4096)  # a catalogue has some hundred prices, each of them on many rows
+def _amount(written: str) -> Decimal | None:
     try:
         found = Decimal(written)
     except InvalidOperation:
@@ -45,7 +54,13 @@ def amount(value: object) -> Decimal | None:
 
 def price(value: object, factor: Decimal) -> str | None:
     """Return *value* times *factor* as the catalogue spells it; None where it is no price."""
-    found = amount(value)
+    written = _written(value)
+    return _price(written, factor) if written else None
+
+
+@lru_cache(4096)
+def _price(written: str, factor: Decimal) -> str | None:
+    found = _amount(written)
     if found is None or found * factor > LARGEST:
         return None
     return decimal_text(found * factor)

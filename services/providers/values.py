@@ -54,6 +54,8 @@ def text(value: object) -> str | None:
     """Return *value* without control characters and surrounding blanks; line breaks are blanks."""
     if not isinstance(value, str):
         return None
+    if value.isprintable():  # nearly all are, and the rest costs twenty times as much
+        return value.strip() or None
     return _CONTROL.sub("", _SPACES.sub(" ", value)).strip() or None
 
 
@@ -89,7 +91,7 @@ def whole(value: object) -> int | None:
 def inner(value: object, *keys: str) -> Any:  # noqa: ANN401 - whatever JSON holds there
     """Return what lies under *keys* in nested objects; None where something is missing."""
     for key in keys:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(key)
     return value
