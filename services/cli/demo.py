@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -52,8 +53,14 @@ def demo(
     with directory.lock("demo.lock"):
         recording = _fresh(directory)
         feed = asyncio.run(_played(directory, recording, speed))
-    command = "modelog" if shutil.which("modelog") else f"{Path(sys.executable).parent}/modelog"
-    say(Console(), ["", *finale(feed, command=command, data=str(shown))])
+    say(Console(), ["", *finale(feed, command=_command(), data=str(shown))])
+
+
+def _command() -> str:
+    """Return how `modelog` is called here."""
+    if shutil.which("modelog"):
+        return "modelog"
+    return os.path.relpath(Path(sys.executable).parent / "modelog")
 
 
 def _fresh(directory: DataDirectory) -> Recording:

@@ -17,7 +17,13 @@ Row = Mapping[str, Any]
 
 GAP = "  "
 NARROWEST = 10
-GIVES = (("elastic", 24), ("folded", 32), ("elastic", NARROWEST), ("folded", NARROWEST))
+GIVES = (
+    ("elastic", 24),
+    ("folded", 28),
+    ("elastic", 14),
+    ("folded", NARROWEST),
+    ("elastic", NARROWEST),
+)
 """Which columns give how far where the terminal is too narrow, one kind after the other."""
 WIDE = 110
 """A terminal of so many columns shows what is only nice to know, too."""
@@ -120,9 +126,12 @@ def _pieces(cell: str, column: Column, width: int) -> list[str]:
 
 
 def _breakable(head: str) -> str:
-    """Return *head* up to where it is best broken, if that is not too early."""
-    place = max(head.rfind(mark) for mark in " /-_:,") + 1
-    return head[:place] if place > len(head) // 2 else head
+    """Return *head* up to where it is best broken: behind a word, or else within one."""
+    for marks in (" ", "/-_:,"):
+        place = max(map(head.rfind, marks)) + 1
+        if place > len(head) // 2:
+            return head[:place]
+    return head
 
 
 def write_record(fields: Sequence[tuple[str, object]]) -> None:
