@@ -30,6 +30,8 @@ from services.up import running
 
 DATA = Path(".modelog-demo")
 LOG = "demo.log"
+STARTING = 1.5
+"""Seconds that the processes take to start: the months begin when they are there."""
 OWN = ("nats", "catalogue*.db*", "nats.url")
 """What a demo leaves behind, and the next one begins without."""
 
@@ -85,7 +87,7 @@ async def _played(directory: DataDirectory, recording: Recording, speed: float) 
     config = configuration.load(file, data=directory.path, environ={}, cwd=Path.cwd())
     feed = Feed(recording.providers, recording.incidents)
     played = scene(recording)
-    text = clock_text(played, speed=speed, origin=clock.system().unix())
+    text = clock_text(played, speed=speed, origin=clock.system().unix() + STARTING)
     with (directory.path / LOG).open("w") as log:
         logging.basicConfig(stream=log, format="%(asctime)s %(message)s", level=logging.INFO)
         async with running(
