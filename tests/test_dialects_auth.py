@@ -242,6 +242,7 @@ def test_lm_studio_is_asked_for_older_lists_in_turn() -> None:
     asked = settings("lmstudio")
     older = instead("http://127.0.0.1:1234/api/v1/models", asked)
 
+    assert isinstance(older, str)
     assert older == "http://127.0.0.1:1234/api/v0/models"
     assert instead(older, asked) == "http://127.0.0.1:1234/v1/models"
     assert instead("http://127.0.0.1:1234/v1/models", asked) is None

@@ -84,7 +84,7 @@ def _prices(offers: object) -> dict[str, str]:
 def _record(row: _Model) -> ModelRecord:
     properties = {one.property_id: one.value for one in row.properties}
     known = flags(properties, PROPERTIES)
-    task = TASKS.get(inner(row.task, "name") or "")
+    task = TASKS.get(text(inner(row.task, "name")) or "")
     known |= {task: True} if task else {}
     inputs, outputs = usual(known)
     parts = row.name.split("/")

@@ -184,7 +184,7 @@ def record(  # noqa: PLR0913 - a record has many fields
     """
     known = {key: value for key, value in (capabilities or {}).items() if value is not None}
     lists = {"input_modalities": inputs, "output_modalities": outputs, "aliases": aliases}
-    others = sorted({alias for alias in aliases or () if alias and alias != id})
+    others = sorted({said for alias in aliases or () if (said := text(alias)) and said != id})
     return stated(
         ModelRecord(
             id=id,

@@ -124,11 +124,15 @@ def _merge(body: bytes, records: Sequence[ModelRecord]) -> list[ModelRecord]:
 
 
 def _both(known: ModelRecord, more: ModelRecord) -> ModelRecord:
-    """Return *known* with what *more* states and *known* does not."""
+    """Return *known* with what *more* states and *known* does not.
+
+    The lists by kind write a zero for a price that does not apply.
+    """
     values = {
         path: (_leaf(more, path), source)
         for path, source in more.sources.items()
-        if path not in known.sources or (path == "aliases" and not known.aliases)
+        if (path not in known.sources or (path == "aliases" and not known.aliases))
+        and not (path.startswith("prices.") and _leaf(more, path) == "0")
     }
     return with_leaves(known, values)
 
