@@ -162,7 +162,7 @@ def test_sql_changes_nothing(sql: str, folder: Path) -> None:
 
 
 def test_wrong_sql_is_wrong_usage(folder: Path) -> None:
-    answer = modelog("query", "selct 1", cwd=folder)
+    answer = modelog("query", "from models select", cwd=folder)
 
     assert answer.code == 2
     assert "syntax error" in answer.err

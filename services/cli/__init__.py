@@ -6,6 +6,7 @@ Only the module of the command that was named is imported; of the others the tab
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ ANYWHERE = ("--config", "--data")
 def main() -> None:
     """Run the command of the command line, and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 

@@ -42,14 +42,17 @@ class Heard(Protocol):
     @property
     def subject(self) -> str:
         """Its public subject."""
+        raise NotImplementedError
 
     @property
     def headers(self) -> Mapping[str, str] | None:
         """Its headers, with the place where it is stored."""
+        raise NotImplementedError
 
     @property
     def data(self) -> bytes:
         """The event."""
+        raise NotImplementedError
 
 
 Emit = Callable[[list[Placed]], None]
