@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -97,15 +98,14 @@ def test_an_odd_value_anywhere_costs_at_most_its_row(name: str) -> None:
                 assert spoilt <= 1, (path, odd)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [name for name in names() if case(name).details])
 def test_an_odd_detail_leaves_the_rows(name: str) -> None:
     one = case(name)
     dialect = DIALECTS[one.settings.dialect]
     page = read(one, bytes(one.answer))
     assert page is not None
+    assert dialect.details is not None
     records = [row.record for row in page.rows]
-    if dialect.details is None:
-        pytest.skip("the dialect has no details")
     for ask, answer in zip(dialect.details(one.settings, records), one.details, strict=True):
         document = msgspec.json.decode(answer.answer)
         for path in places(document):
@@ -118,6 +118,11 @@ def test_an_odd_detail_leaves_the_rows(name: str) -> None:
                 assert all(sound(record) for record in found), (path, odd)
 
 
+@cache
+def of_dialect(name: str) -> Case:
+    return next(one for one in map(case, names()) if one.settings.dialect == name)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: (
@@ -128,9 +133,9 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", DIALECTS)
 @given(document=JSON)
 def test_any_json_is_read_or_refused(name: str, document: object) -> None:
-    page = read(case(name), msgspec.json.encode(document))
+    page = read(of_dialect(name), msgspec.json.encode(document))
 
     assert page is None or all(sound(row.record) for row in page.rows)
