@@ -12,7 +12,7 @@ from services.providers.dialect import Page
 from services.providers.rows import decoder
 from services.providers.table import BUILTIN, row_of
 from services.providers.units import AS_IS, PER_MINUTE, PER_TOKEN, XAI_UNIT, price, prices
-from services.providers.values import cutoff, day, flag, long_text, modalities, text, whole
+from services.providers.values import cutoff, day, flag, modalities, text, whole
 from tests.support.answers import case
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_date_is_unknown(written: object) -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5,
 ))  # fmt: skip
 def test_no_value_is_too_odd_to_be_read(value: object) -> None:
-    for read in (day, whole, flag, text, long_text, modalities, cutoff):
+    for read in (day, whole, flag, text, modalities, cutoff):
         read(value)
     price(value, PER_TOKEN)
 
@@ -117,7 +117,7 @@ def test_a_limit_is_a_whole_number_above_zero(written: object, limit: int | None
 def test_a_text_cannot_break_a_terminal() -> None:
     assert text("a\x1b[31m\x00\x7f\x9bb\r\nc\td ") == "a[31mb c d"
     assert text(" \n ") is text("") is text(5) is None
-    assert long_text("x" * 3000) == "x" * 2000
+    assert text(" " + "x" * 3000) == "x" * 2000
 
 
 def test_modalities_are_ours_sorted_and_once() -> None:

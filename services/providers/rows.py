@@ -11,7 +11,7 @@ import msgspec
 from events.record import Lifecycle, ModelRecord, stated
 from events.subjects import LONGEST_TOKEN, BadSubject, escape
 from services.providers.dialect import Page, Refused, Row
-from services.providers.values import inner, long_text, number, text
+from services.providers.values import inner, number, text
 
 T = TypeVar("T")
 
@@ -191,7 +191,7 @@ def record(  # noqa: PLR0913 - a record has many fields
             name=text(name) or text(id) or id,
             owned_by=text(owned_by),
             family=text(family),
-            description=long_text(description),
+            description=text(description),
             created=created,
             knowledge_cutoff=knowledge_cutoff,
             context_window=context_window,

@@ -51,18 +51,15 @@ def number(text: str) -> Decimal | None:
 
 
 def text(value: object) -> str | None:
-    """Return *value* without control characters and surrounding blanks; line breaks are blanks."""
+    """Return *value* without control characters and blanks around it, 2,000 letters at most.
+
+    Line breaks and tabs are blanks.
+    """
     if not isinstance(value, str):
         return None
-    if value.isprintable():  # nearly all are, and the rest costs twenty times as much
-        return value.strip() or None
-    return _CONTROL.sub("", _SPACES.sub(" ", value)).strip() or None
-
-
-def long_text(value: object) -> str | None:
-    """Return the first 2,000 characters of a text."""
-    found = text(value)
-    return found[:LONGEST_TEXT].rstrip() if found else None
+    if not value.isprintable():  # nearly all are, and the rest costs twenty times as much
+        value = _CONTROL.sub("", _SPACES.sub(" ", value))
+    return value.strip()[:LONGEST_TEXT].rstrip() or None
 
 
 def words(value: object) -> list[str] | None:
