@@ -248,6 +248,16 @@ def test_lm_studio_is_asked_for_older_lists_in_turn() -> None:
     assert instead("http://127.0.0.1:1234/v1/models", asked) is None
 
 
+def test_lm_studio_may_say_with_200_that_there_is_no_such_list() -> None:
+    dialect, asked = DIALECTS["lmstudio"], settings("lmstudio")
+    body = b'{"error": "Unexpected endpoint or method. (GET /api/v1/models). Returning 200 anyway"}'
+    page = dialect.parse(body, dialect.first(asked)[0], asked)
+
+    assert page == Page([], "http://127.0.0.1:1234/api/v0/models")
+    with pytest.raises(Refused):
+        dialect.parse(body, "http://127.0.0.1:1234/v1/models", asked)
+
+
 def test_perplexity_without_a_list_has_its_known_ids_and_says_nothing_of_them() -> None:
     instead = DIALECTS["openai"].instead
     assert instead is not None

@@ -14,11 +14,12 @@ import msgspec
 from events.decide.providers import Settings
 from events.record import ModelRecord
 from services.providers.address import at, bearer
-from services.providers.dialect import Dialect, Page
+from services.providers.dialect import Dialect, Page, Refused
 from services.providers.openai import owner
 from services.providers.rows import Envelope, decoder, opened, page, record
 from services.providers.values import first, flag, inner, whole
 
+NO_SUCH = "Unexpected endpoint"
 LISTS = ("/api/v1/models", "/api/v0/models", "/v1/models")
 KINDS = {
     "llm": {"chat": True},
@@ -76,9 +77,18 @@ def _record(row: _Keyed | _Plain) -> ModelRecord:
     )
 
 
-def parse(body: bytes, _: str, __: Settings) -> Page:
-    """Read a list of any of the three forms."""
-    read = opened(body, _list)
+def parse(body: bytes, url: str, settings: Settings) -> Page:
+    """Read a list of any of the three forms; the one after a list that is not there is the next.
+
+    Some versions answer 200 where they know no such address, and say so.
+    """
+    try:
+        read = opened(body, _list)
+    except Refused as refused:
+        older = instead(url, settings)
+        if older is None or not refused.message.startswith(NO_SUCH):
+            raise
+        return Page([], older)
     if read.models is not None:
         return page(read.models, _keyed, _record)
     if read.data is None:
