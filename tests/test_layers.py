@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "events": "msgspec events",
     "projections": "io os pathlib shutil sqlite3 tempfile sqlite_utils msgspec events projections",
     "projections/catalogue.py": "time os pathlib sqlite3 sqlite_utils msgspec events projections",
-    "services": "faststream msgspec tenacity events services",
+    "services": "faststream fast_depends msgspec tenacity events services",
     "services/calls": "httpx msgspec tenacity events services",
     "services/jetstream": "nats msgspec tenacity events services",
     "services/providers": "msgspec events services",
