@@ -22,7 +22,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from benchmarks import made
 from events.codec import decode
 from events.envelope import Message
-from events.models import ModelAdded, ModelUpdated
+from events.models import CapabilityGained, CapabilityLost, ModelAdded, ModelUpdated
 from events.subjects import FACTS
 from projections import database
 from projections.models import RECORD, row
@@ -89,7 +89,7 @@ def write(folder: Path, messages: list[Message]) -> float:
             models.append((*about, *row(event.model), *rest))
             version = (*about, seq, None, event.at, None, "added", "[]", message.payload.decode())
             versions.append(version)
-        else:
+        elif isinstance(event, CapabilityGained | CapabilityLost):
             capabilities.append((event.provider, f"{event.model_id}-{seq}", "any"))
     generation = database.create(folder / "floor.db")
     db: sqlite3.Connection = generation.db

@@ -59,7 +59,7 @@ def test_a_batch_without_its_rest_stops_the_reader(after: Stored) -> None:
     intake = Intake(FACTS)
     intake.add(_batched(1, "a", 1))
 
-    with pytest.raises(TornBatch, match="sequence 2|before 2"):
+    with pytest.raises(TornBatch, match=r"sequence 2|before 2"):
         intake.add(after)
 
 

@@ -10,26 +10,19 @@ import pytest
 
 from services.group import Group
 from services.supervisor import Child, Supervisor
+from tests.support.nats import until
 
 pytestmark = pytest.mark.process
-
-LIMIT = 10.0
 
 
 async def _lines(path: Path, count: int) -> list[str]:
     """Wait until *path* holds *count* lines."""
-    async with asyncio.timeout(LIMIT):
-        while True:
-            lines = path.read_text().splitlines() if path.exists() else []
-            if len(lines) >= count:
-                return lines
-            await asyncio.sleep(0.02)
+    await until(lambda: len(_read(path)) >= count)
+    return _read(path)
 
 
-async def _gone(pid: int) -> None:
-    async with asyncio.timeout(LIMIT):
-        while _alive(pid):
-            await asyncio.sleep(0.02)
+def _read(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _alive(pid: int) -> bool:
@@ -112,6 +105,4 @@ async def test_the_group_ends_within_two_seconds_when_its_maker_is_killed(tmp_pa
     group = os.getpgid(pid)
     process.kill()
     await process.wait()
-    async with asyncio.timeout(2):
-        await _gone(pid)
-        await _gone(group)
+    await until(lambda: not _alive(pid) and not _alive(group), seconds=2)
