@@ -22,6 +22,36 @@ class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     wait: bool = False
 
 
+class Unregister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask a provider no more, and remove its models."""
+
+    name: str
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `[[providers]]` table; what each key may be is said by the configuration."""
+
+    name: str
+    dialect: str | msgspec.UnsetType = msgspec.UNSET
+    base_url: str | msgspec.UnsetType = msgspec.UNSET
+    api_key: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    credentials: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    options: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    headers: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    priority: int | msgspec.UnsetType = msgspec.UNSET
+    refresh: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    health: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Register(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask a provider for its models from now on; a `[[providers]]` table as JSON."""
+
+
+class Update(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Change the settings of a registered provider: the keys that are given, and no other."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run that a command started, or joined where it was on its way already."""
 
@@ -39,6 +69,13 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcomes: list[dict[str, Any]] | None = None
 
 
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the registry that is in the log at *seq*; 0 where there was nothing to change."""
+
+    accepted: Literal[True]
+    seq: int
+
+
 class Error(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused; *code* is one of a closed list."""
 
@@ -52,7 +89,12 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     error: Error
 
 
-COMMANDS: dict[str, type[msgspec.Struct]] = {"refresh": Refresh}
+COMMANDS: dict[str, type[msgspec.Struct]] = {
+    "refresh": Refresh,
+    "provider.register": Register,
+    "provider.update": Update,
+    "provider.unregister": Unregister,
+}
 """Every command by the rest of its subject."""
 LARGEST = 262_144
 """Bytes of a request; a larger one is refused."""

@@ -16,7 +16,7 @@ from faststream import ExceptionMiddleware
 from faststream.nats import NatsMessage
 
 from events.audit import CommandAccepted, CommandRejected
-from events.requests import LARGEST, Accepted, Error, ErrorCode, Refused
+from events.requests import LARGEST, Accepted, Changed, Error, ErrorCode, Refused
 from events.subjects import COMMAND
 from services import clock
 from services.logs import say
@@ -25,7 +25,7 @@ from services.process import Broker, Host
 Request = TypeVar("Request", bound=msgspec.Struct)
 Accept = Callable[[], Awaitable[None]]
 """Tells the audit trail that the command is carried out."""
-CarryOut = Callable[[Request, str, Accept], Awaitable[Accepted]]
+CarryOut = Callable[[Request, str, Accept], Awaitable[Accepted | Changed]]
 """Carries out a request under a correlation id, having accepted it."""
 
 

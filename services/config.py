@@ -19,7 +19,7 @@ from services import leaves
 from services.durations import format_duration, parse_duration
 from services.leaves import BadValue, Read, nearest
 from services.provider_settings import PROVIDER, automatic, provider
-from services.settings import RETRY_ON, Config, Enrichment, Nats, Schedule, refreshing
+from services.settings import RETRY_ON, Config, Enrichment, Nats, Refresh, Schedule, refreshing
 
 __all__ = [
     "Config",
@@ -30,6 +30,8 @@ __all__ = [
     "format_duration",
     "load",
     "parse_duration",
+    "provider_of",
+    "table_of",
 ]
 
 FILE = "modelog.toml"
@@ -301,6 +303,35 @@ class _Reader:
                     f"{format_duration(interval)}",
                 )
         return merged
+
+
+def provider_of(
+    table: Mapping[str, Any], *, config: Config, environ: Mapping[str, str]
+) -> Settings:
+    """Return the settings of a provider that a command names, by the rules of the file.
+
+    *table* is a `[[providers]]` table; what it leaves open is as *config* has it. Raises
+    ConfigError with every mistake that there is.
+    """
+    reader = _Reader("provider", environ)
+    usual = Refresh()
+    written = {
+        name: value
+        for name in usual.__struct_fields__
+        if (value := getattr(config.refresh, name)) != getattr(usual, name)
+    }
+    found = reader.one(dict(table), "", written, config.health)
+    if found is None or reader.errors:
+        raise ConfigError(reader.errors)
+    return msgspec.structs.replace(found, origin="command")
+
+
+def table_of(settings: Settings) -> dict[str, Any]:
+    """Return *settings* as the `[[providers]]` table that they might have come from."""
+    told = _provider(settings)
+    given = {key: told[key] for key in ("name", "dialect", "base_url", "enabled", "priority")}
+    rest = ("api_key", "credentials", "headers", "options", "refresh", "health")
+    return {**given, **{key: told[key] for key in rest if told[key]}}
 
 
 def describe(config: Config) -> dict[str, Any]:

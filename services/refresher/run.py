@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -13,23 +11,22 @@ import msgspec
 
 from events.audit import DiscoveryCompleted, DiscoveryStarted, RefreshOutcome
 from events.decide.providers import Registry, Settings
-from events.requests import Accepted, Refresh
+from events.requests import Accepted, Changed, Refresh, Register, Unregister, Update
 from events.requests import Run as RunReply
 from services.broker import Accept, CommandRefused, Commands
 from services.calls.call import client
 from services.calls.limits import Limits
-from services.config import Config, ConfigError
+from services.config import Config
 from services.logs import say
 from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
 from services.refresher.flights import Flights, Ticket
+from services.refresher.keeper import Keeper, Load
 from services.refresher.known import interrupted
 from services.refresher.refresh import refresh
-from services.refresher.registry import apply
 from services.refresher.watched import Watched
 from services.schedule import ticks
 
-Load = Callable[[], Config]
 PATIENCE = 1.5
 """Seconds that runs have to end by themselves when the process is told to stop."""
 
@@ -49,7 +46,7 @@ class Refresher:
         """Watch exactly the enabled providers of *registry*; the others are let go."""
         for name, watched in list(self._watched.items()):
             if registry.get(name) != watched.settings:
-                await self._let_go(name)
+                await self.let_go(name)
         for name, settings in registry.items():
             if settings.enabled and name not in self._watched:
                 self._watch(settings)
@@ -82,10 +79,12 @@ class Refresher:
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
             self._failed.set_exception(error)
 
-    async def _let_go(self, name: str) -> None:
-        self._tasks.pop(name).cancel()
-        del self._watched[name]
-        await self._flights.pop(name).stop()
+    async def let_go(self, name: str) -> None:
+        """Watch a provider no more: its runs on their way get the outcome `cancelled`."""
+        if name in self._watched:
+            self._tasks.pop(name).cancel()
+            del self._watched[name]
+            await self._flights.pop(name).stop()
 
     async def forever(self) -> None:
         """Wait until a provider's task fails, and raise what it raised."""
@@ -98,7 +97,7 @@ class Refresher:
         flying = [flights.landed() for flights in self._flights.values()]
         if flying:
             await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
-        await asyncio.gather(*(self._let_go(name) for name in list(self._watched)))
+        await asyncio.gather(*(self.let_go(name) for name in list(self._watched)))
 
     async def command(self, request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
         """Carry out the command `refresh`; raises CommandRefused for an unknown provider."""
@@ -166,44 +165,44 @@ async def run(config: Config, url: str, *, load: Load) -> None:
 
     Raises NoServer where nothing listens at *url*.
     """
-    ready: dict[str, Refresher] = {}
+    started: asyncio.Future[tuple[Refresher, Keeper]] = asyncio.Future()
 
-    async def carry_out(request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
-        if (refresher := ready.get("refresher")) is None:
+    def parts() -> tuple[Refresher, Keeper]:
+        if not started.done():
             raise CommandRefused("unavailable", "the refresher is starting; ask again")
-        return await refresher.command(request, correlation_id, accept)
+        return started.result()
+
+    async def refresh_now(request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
+        return await parts()[0].command(request, correlation_id, accept)
+
+    async def register(table: Register, _: str, accept: Accept) -> Changed:
+        return await parts()[1].register(table, accept)
+
+    async def update(table: Update, _: str, accept: Accept) -> Changed:
+        return await parts()[1].update(table, accept)
+
+    async def unregister(request: Unregister, _: str, accept: Accept) -> Changed:
+        return await parts()[1].unregister(request, accept)
 
     def commands(host: Host, broker: Broker) -> None:
-        Commands(host, broker).answer("refresh", Refresh, carry_out)
+        answers = Commands(host, broker)
+        answers.answer("refresh", Refresh, refresh_now)
+        answers.answer("provider.register", Register, register)
+        answers.answer("provider.update", Update, update)
+        answers.answer("provider.unregister", Unregister, unregister)
 
     async def work(host: Host) -> None:
         limits = Limits(config.refresh.max_concurrency, clock=host.clock)
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(client())
-            asking = Asking(http, limits, host.clock)
-            refresher = Refresher(host, asking)
+            refresher = Refresher(host, Asking(http, limits, host.clock))
             stack.push_async_callback(refresher.stop)
-            await refresher.follow(await apply(host, config))
-            ready["refresher"] = refresher
+            keeper = Keeper(host, refresher, config, load)
+            await keeper.reconcile()
+            started.set_result((refresher, keeper))
             await host.ready()
-            reloads = asyncio.create_task(_reload(host, refresher, load))
+            reloads = asyncio.create_task(keeper.reload())
             stack.callback(reloads.cancel)
             await refresher.forever()
 
     await serve("refresher", config, url, work, commands=commands)
-
-
-async def _reload(host: Host, refresher: Refresher, load: Load) -> None:
-    """Read the configuration again at every SIGHUP; a broken one changes nothing."""
-    hung_up = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
-    while True:
-        await hung_up.wait()
-        hung_up.clear()
-        try:
-            config = load()
-        except ConfigError as error:
-            say("not reloaded", level=logging.ERROR, errors="; ".join(error.errors))
-            continue
-        await refresher.follow(await apply(host, config))
-        say("reloaded", providers=len(config.providers))

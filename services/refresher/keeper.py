@@ -1,0 +1,83 @@
+"""Keeps what is registered and what is watched in step: after SIGHUP, and after each command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from events.decide.providers import Registry
+from events.requests import Changed, Register, Unregister, Update
+from services.broker import Accept
+from services.config import Config, ConfigError
+from services.logs import say
+from services.process import Host
+from services.refresher.registry import Registered, apply, register, unregister, update
+
+Load = Callable[[], Config]
+
+
+class Watch(Protocol):
+    """Who watches the providers."""
+
+    async def follow(self, registry: Registry) -> None:
+        """Watch exactly the enabled providers of *registry*."""
+
+    async def let_go(self, name: str) -> None:
+        """End whatever is on its way for a provider."""
+
+
+class Keeper:
+    """One change of the registry at a time; `config` is the last one that was right."""
+
+    def __init__(self, host: Host, watch: Watch, config: Config, load: Load) -> None:
+        self.config = config
+        self._host = host
+        self._watch = watch
+        self._load = load
+        self._turn = asyncio.Lock()
+
+    async def reconcile(self) -> None:
+        """Make the registry what the configuration wants, and watch what is registered."""
+        async with self._turn:
+            registry = await apply(self._host, self.config, self._watch.let_go)
+            await self._watch.follow(registry)
+
+    async def reload(self) -> None:
+        """Read the configuration again at every SIGHUP; a broken one changes nothing."""
+        hung_up = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            try:
+                self.config = self._load()
+            except ConfigError as error:
+                say("not reloaded", level=logging.ERROR, errors="; ".join(error.errors))
+                continue
+            await self.reconcile()
+            say("reloaded", providers=len(self.config.providers))
+
+    async def register(self, table: Register, accept: Accept) -> Changed:
+        """Carry out `provider.register`; raises CommandRefused."""
+        change = register(self._host, table, self.config, self._watch.let_go)
+        return await self._changed(table.name, change, accept)
+
+    async def update(self, table: Update, accept: Accept) -> Changed:
+        """Carry out `provider.update`; raises CommandRefused."""
+        change = update(self._host, table, self.config, self._watch.let_go)
+        return await self._changed(table.name, change, accept)
+
+    async def unregister(self, request: Unregister, accept: Accept) -> Changed:
+        """Carry out `provider.unregister`; raises CommandRefused."""
+        change = unregister(self._host, request.name, self._watch.let_go)
+        return await self._changed(request.name, change, accept)
+
+    async def _changed(self, name: str, change: Awaitable[Registered], accept: Accept) -> Changed:
+        async with self._turn:
+            done = await change
+            await accept()
+            await self._watch.follow(done.registry)
+        return Changed(accepted=True, seq=done.seqs.get(name, 0))
