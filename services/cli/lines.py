@@ -30,8 +30,8 @@ STYLES = {
     "rejected": "red",
     "quarantined": "yellow",
 }
-TYPE = 21
-"""The longest type, `capability.gained`, and some more."""
+TYPE = 25
+"""The longest type, `provider.schema_changed`, and two more."""
 
 
 def write_events(events: Sequence[Placed], *, as_json: bool) -> None:

@@ -11,18 +11,15 @@ import typer
 from events import decode
 from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined, RefreshSucceeded
 from events.requests import Refresh
-from events.subjects import COMMAND
-from services.cli.failures import ABSENT, FAILED, UNREACHABLE, WRONG, Code, Refusal
-from services.cli.log import address, connection
+from services.cli.asking import asked
+from services.cli.failures import WRONG, Refusal
 from services.cli.options import AsJson, ConfigFile, DataDir, settings
 from services.cli.output import write_array
 from services.cli.providers import style
 from services.cli.sentences import result
 from services.cli.tables import Column, write_table
 from services.config import Config
-from services.jetstream.api import exchange
 
-CODES: dict[str, Code] = {"invalid": WRONG, "not_found": ABSENT, "unavailable": UNREACHABLE}
 MARGIN = 10.0
 
 COLUMNS = (
@@ -52,9 +49,9 @@ def refresh(
     """
     if (name is None) is not all_:
         raise Refusal("name a provider, or give --all", WRONG)
-    outcomes = asyncio.run(
-        _asked(settings(config, data), Refresh(provider=name, force=force, wait=True))
-    )
+    found, request = settings(config, data), Refresh(provider=name, force=force, wait=True)
+    reply = asyncio.run(asked(found, "refresh", request, patience=_patience(found)))
+    outcomes: list[dict[str, Any]] = reply.get("outcomes") or []
     if as_json:
         write_array(outcomes)
     else:
@@ -65,20 +62,6 @@ def refresh(
             f"{len(failed)} of {len(outcomes)} failed: {', '.join(failed)};"
             f" see `modelog providers show {failed[0]}`"
         )
-
-
-async def _asked(config: Config, request: Refresh) -> list[dict[str, Any]]:
-    """Send *request* and return the outcomes; raises Refusal and NoServer."""
-    async with connection(config, address(config), role="operator") as nc:
-        payload = msgspec.json.encode(request)
-        answer = await exchange(nc, f"{COMMAND}refresh", payload, timeout=_patience(config))
-    if answer is None:
-        told = "no refresher answers; start one with `modelog up` or `modelog run refresher`"
-        raise Refusal(told, UNREACHABLE)
-    reply: dict[str, Any] = msgspec.json.decode(answer.data)
-    if error := reply.get("error"):
-        raise Refusal(error["message"], CODES.get(error["code"], FAILED))
-    return list(reply.get("outcomes") or [])
 
 
 def _patience(config: Config) -> float:
