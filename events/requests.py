@@ -70,7 +70,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of the registry that is in the log at *seq*; 0 where there was nothing to change."""
+    """The registry is as it was asked for; *seq* is that of the provider's last event in it."""
 
     accepted: Literal[True]
     seq: int

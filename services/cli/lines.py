@@ -30,8 +30,8 @@ STYLES = {
     "rejected": "red",
     "quarantined": "yellow",
 }
-TYPE = 25
-"""The longest type, `provider.schema_changed`, and two more."""
+TYPE = 19
+"""Wide enough for most types; a longer one moves what follows."""
 
 
 def write_events(events: Sequence[Placed], *, as_json: bool) -> None:
@@ -78,7 +78,7 @@ def as_text(placed: Placed) -> Text:
     style = STYLES.get(kind.rpartition(".")[2], "")
     return Text.assemble(
         (f"{clean(moment(event.at))}  ", "dim"),
-        (clean(kind).ljust(TYPE), style),
+        (f"{clean(kind):<{TYPE}}  ", style),
         (clean(about(event)), "bold"),
         f"  {clean(what)}" if what else "",
     )

@@ -55,10 +55,10 @@ def add(
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
-    """Register a provider: it is asked from now on.
+    """Register a provider.
 
-    A built-in one needs only its name; another one `--dialect openai` and `--base-url`. It survives
-    restarts, and the configuration file goes before it.
+    It is asked from now on. A built-in one needs only its name; another one `--dialect openai` and
+    `--base-url`. It survives restarts, and the configuration file goes before it.
     """
     table = _table(dialect, base_url, (key_env, key_file, key_command), option, interval, priority)
     if disabled:
@@ -81,9 +81,9 @@ def update(
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
-    """Change the settings of a provider that was registered by command.
+    """Change a provider's settings.
 
-    What is not given stays as it is.
+    Of one that was registered by command; what is not given stays as it is.
     """
     table = _table(dialect, base_url, (key_env, key_file, key_command), option, interval, priority)
     if not table:
@@ -94,9 +94,9 @@ def update(
 def remove(
     name: Name, *, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None
 ) -> None:
-    """Ask a provider no more; its models are removed from the catalogue.
+    """Unregister a provider.
 
-    Their history stays.
+    It is asked no more, and its models are removed from the catalogue; their history stays.
     """
     _change(settings(config, data), "unregister", name, {}, f"removed {name}", as_json)
 
@@ -112,7 +112,10 @@ def enable(
 def disable(
     name: Name, *, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None
 ) -> None:
-    """Ask a provider no more, and keep its models."""
+    """Ask a provider no more for now.
+
+    It keeps its models.
+    """
     table = {"enabled": False}
     _change(settings(config, data), "update", name, table, f"disabled {name}", as_json)
 
@@ -155,5 +158,4 @@ def _change(
     if as_json:
         write_object(reply)
         return
-    at = f" at sequence {reply['seq']}" if reply["seq"] else "; nothing was different"
-    write(f"{told}{at}\n")
+    write(f"{told}, at sequence {reply['seq']}\n")
