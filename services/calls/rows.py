@@ -28,7 +28,11 @@ def merged(records: Iterable[ModelRecord]) -> tuple[ModelRecord, ...]:
 
 def fields(rows: Iterable[Row]) -> dict[str, int]:
     """Return in how many of *rows* each raw field was sent."""
-    return dict(sorted(Counter(field for row in rows for field in row.fields).items()))
+    alike = Counter(row.fields for row in rows)
+    found: Counter[str] = Counter()
+    for names, count in alike.items():
+        found.update(dict.fromkeys(names, count))
+    return dict(sorted(found.items()))
 
 
 def _one(records: list[ModelRecord]) -> ModelRecord:

@@ -11,6 +11,7 @@ import msgspec
 from events.record import Lifecycle, ModelRecord, stated
 from events.subjects import LONGEST_TOKEN, BadSubject, escape
 from services.providers.dialect import Page, Refused, Row
+from services.providers.recall import current
 from services.providers.values import inner, number, text
 
 T = TypeVar("T")
@@ -136,7 +137,12 @@ def page(
     """
     rows: list[Row] = []
     failed = unusable = 0
+    recall = current()
     for raw in raws:
+        key = bytes(raw) if recall else b""
+        if recall and (known := recall.find(key)) is not None:
+            rows.append(known)
+            continue
         try:
             made = record(row.decode(raw))
             fields = frozenset(_names.decode(raw))
@@ -145,6 +151,8 @@ def page(
             continue
         if usable_id(made.id):
             rows.append(Row(made, fields))
+            if recall:
+                recall.keep(key, rows[-1])
         else:
             unusable += 1
     return Page(rows, onward, total, failed, unusable)

@@ -44,26 +44,27 @@ class Asking:
         except KeyUnavailable as error:
             return Asked(0, failure=Failure(class_="credential", message=str(error)))
         plan = watched.schedule
-        fetched, attempts = await fetch_with_retries(
-            watched.dialect,
-            watched.settings,
-            secrets,
-            client=self._client,
-            limits=self._limits,
-            clock=self._clock,
-            timeout=plan.timeout,
-            max_bytes=plan.max_response_bytes,
-            validators=None if force or watched.listing is None else watched.listing.validators,
-            known_undecodable=watched.undecodable,
-            worked=watched.worked,
-            tokens=self._tokens,
-            attempts=plan.attempts,
-            base_delay=plan.base_delay,
-            max_delay=plan.max_delay,
-            multiplier=plan.multiplier,
-            retry_on=plan.retry_on,
-            deadline=deadline,
-        )
+        with watched.recall.list():
+            fetched, attempts = await fetch_with_retries(
+                watched.dialect,
+                watched.settings,
+                secrets,
+                client=self._client,
+                limits=self._limits,
+                clock=self._clock,
+                timeout=plan.timeout,
+                max_bytes=plan.max_response_bytes,
+                validators=None if force or watched.listing is None else watched.listing.validators,
+                known_undecodable=watched.undecodable,
+                worked=watched.worked,
+                tokens=self._tokens,
+                attempts=plan.attempts,
+                base_delay=plan.base_delay,
+                max_delay=plan.max_delay,
+                multiplier=plan.multiplier,
+                retry_on=plan.retry_on,
+                deadline=deadline,
+            )
         outcome = fetched.outcome
         if outcome.group in {"OK", "PARTIAL"}:
             return Asked(attempts, fetched=fetched)

@@ -12,6 +12,7 @@ from events.observation import Observation
 from services.calls.pages import Fetched, Validators
 from services.config import Schedule
 from services.providers import DIALECTS, Dialect
+from services.providers.recall import Recall
 
 
 class Listing(NamedTuple):
@@ -34,6 +35,7 @@ class Watched:
         self.listing: Listing | None = None
         self.undecodable = 0
         self.worked = False
+        self.recall = Recall()
 
     @property
     def name(self) -> str:
