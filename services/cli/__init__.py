@@ -29,6 +29,7 @@ class Command(NamedTuple):
 GROUPS = {
     "models": "What is offered: list, search, compare, look back.",
     "providers": "Who offers it: the registry, and asking again.",
+    "schedules": "When each provider is asked.",
 }
 
 COMMANDS = {
@@ -49,6 +50,7 @@ COMMANDS = {
     "providers remove": Command("registry", "remove", "Unregister a provider."),
     "providers enable": Command("registry", "enable", "Ask a disabled provider again."),
     "providers disable": Command("registry", "disable", "Ask a provider no more for now."),
+    "schedules list": Command("schedules", "list_", "List when each provider is asked."),
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
