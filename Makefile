@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 lock: setup ## pin every dependency anew (UPGRADE=--upgrade for the newest)
-	$(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet $(UPGRADE) \
+	$(BIN)/uv pip compile --no-strip-extras --universal --generate-hashes --no-header --quiet $(UPGRADE) \
 		--all-extras --group dev pyproject.toml --output-file requirements.lock
 
 demo: setup ## months of recorded changes in minutes; no key, no network
