@@ -71,7 +71,9 @@ def test_the_lock_names_no_place_to_fetch_from(place: str) -> None:
 
 
 def test_every_line_of_the_lock_is_a_pin_a_hash_or_a_comment() -> None:
-    pin = re.compile(r"[a-z0-9-]+==[\w.]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*")
+    pin = re.compile(
+        r"[a-z0-9-]+(?:\[[a-z0-9,-]+\])?==[\w.]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*"
+    )
     strange = [line for line in LOCK.splitlines() if not pin.fullmatch(line)]
 
     assert strange == []
@@ -86,7 +88,7 @@ def test_every_pin_has_a_hash() -> None:
 
 @pytest.mark.parametrize("requirement", sorted(requirements()))
 def test_every_dependency_is_locked(requirement: str) -> None:
-    pins = set(re.findall(r"^([a-z0-9-]+)==", LOCK, flags=re.MULTILINE))
+    pins = set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", LOCK, flags=re.MULTILINE))
 
     assert name(requirement) in pins
 
