@@ -16,10 +16,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up check test chaos bench
+.PHONY: help setup lock demo up check test chaos bench coverage-of-fields
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv from requirements.lock
 
@@ -59,3 +59,6 @@ bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/latency.py
+
+coverage-of-fields: setup ## what lists state of models, into docs/providers.md (needs the recordings)
+	$(BIN)/python benchmarks/fields.py --write
