@@ -10,6 +10,7 @@ import msgspec
 from events.audit import Held
 from events.base import Instant
 from events.decide.absence import absent, removed, returned
+from events.decide.enrichment import Enrich, plain
 from events.decide.holding import carried, grouped, keep
 from events.decide.known import Known, KnownModel
 from events.models import (
@@ -47,12 +48,19 @@ class Decision(NamedTuple):
         return sum(isinstance(event, kind) for event in self.events)
 
 
-def decide(known: Known, observation: Observation, policy: Policy, now: Instant) -> Decision:
+def decide(
+    known: Known,
+    observation: Observation,
+    policy: Policy,
+    now: Instant,
+    enrich: Enrich = plain,
+) -> Decision:
     """Return what *observation* says has happened since *known*.
 
     The events come in the order of the model ids, each with its capabilities behind it, so that
     neither the order of rows nor of pages matters. An observation that is not complete removes
-    nothing and makes nothing missing. Deciding twice yields nothing the second time.
+    nothing and makes nothing missing. Deciding twice yields nothing the second time. *enrich* fills
+    each record last, so it never stands in for a leaf that is held.
     """
     provider = observation.provider
     events: list[ModelEvent] = []
@@ -61,7 +69,7 @@ def decide(known: Known, observation: Observation, policy: Policy, now: Instant)
     for id_ in sorted(seen.keys() | known.models.keys()):
         record, model = seen.get(id_), known.models.get(id_)
         if model is None:
-            events += _added(provider, seen[id_], now)
+            events += _added(provider, enrich(seen[id_]), now)
         elif record is None:
             gone = _unseen(observation, model, policy, now)
             events += gone
@@ -71,7 +79,8 @@ def decide(known: Known, observation: Observation, policy: Policy, now: Instant)
             kept = keep(model.record, record, known.holds, now, policy.removal_hold)
             held[id_] = kept.since
             events += returned(provider, model, now)
-            events += _updated(provider, model.record, kept.record, policy.masked, now)
+            new = enrich(kept.record)
+            events += _updated(provider, model.record, new, policy.masked, now)
     return Decision(events, grouped(held))
 
 

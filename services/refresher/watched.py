@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from events.base import Instant, ProviderName
+from events.decide.enrichment import Enrich, plain
 from events.decide.known import Known
 from events.decide.models import Policy
 from events.decide.providers import Settings
@@ -35,6 +37,8 @@ class Watched:
         self.listing: Listing | None = None
         self.undecodable = 0
         self.worked = False
+        self.enrich: Enrich = plain
+        self.turn = asyncio.Lock()
         self.recall = Recall()
 
     @property
