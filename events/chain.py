@@ -7,6 +7,7 @@ behind its length.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from events.envelope import Stored
@@ -22,14 +23,17 @@ def start(stream: str) -> bytes:
 
 def link(previous: bytes, stored: Stored) -> bytes:
     """Return the hash behind *stored*, whose predecessor's is *previous*."""
-    headers = sorted(
-        f"{name}:{value}"
-        for name, value in stored.headers.items()
-        if name.startswith("ce-") and name != "ce-recordedtime"
-    )
-    fields = (str(stored.seq), stored.subject, *headers)
-    parts = [field.encode() for field in fields]
-    return sha256(_joined(previous, *parts, stored.payload)).digest()
+    headers = stored.headers
+    told = [f"{name}:{headers[name]}".encode() for name in _told(tuple(headers))]
+    seq, subject = b"%d" % stored.seq, stored.subject.encode()
+    return sha256(_joined(previous, seq, subject, *told, stored.payload)).digest()
+
+
+@lru_cache(maxsize=256)
+def _told(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of *names* are hashed, in their order: millions of messages have the same."""
+    told = (name for name in names if name.startswith("ce-") and name != "ce-recordedtime")
+    return tuple(sorted(told, key="{}:".format))
 
 
 def _joined(*fields: bytes) -> bytes:

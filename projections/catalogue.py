@@ -12,13 +12,15 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from events.base import Instant
-from events.record import CAPABILITIES, ModelRecord, differences
+from events.record import ModelRecord
 from events.subjects import FACTS
 from projections import checkpoint, moments
+from projections.as_of import Models, difference
 from projections.checkpoint import Checkpoint
-from projections.database import open_reader
+from projections.database import finished
+from projections.reader import identity, open_reader
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
-from projections.search import ModelFilter, select
+from projections.search import ModelFilter, ranked, select
 
 POLL_SECONDS = 0.01
 
@@ -43,7 +45,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._generation = self._link()
+        self._generation = identity(path)
         self._open = open_reader(path)
 
     @classmethod
@@ -66,54 +68,79 @@ class Catalogue:
     ) -> None:
         self.close()
 
-    def _link(self) -> str:
-        try:
-            return str(self._path.readlink())
-        except OSError:
-            return ""
-
     @property
     def _db(self) -> sqlite3.Connection:
-        """The newest generation: where the link has moved on, so does the connection."""
-        if (now := self._link()) != self._generation:
+        """The newest generation: where the path leads to another file, so does the connection."""
+        if (now := identity(self._path)) != self._generation:
+            fresh = open_reader(self._path)
             self._open.close()
-            self._open, self._generation = open_reader(self._path), now
+            self._open, self._generation = fresh, now
         return self._open
+
+    def _ask(self, sql: str, given: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Ask with any text: what is no Unicode (an argument of a shell) is found nowhere."""
+        legal = (
+            one.encode(errors="replace").decode() if isinstance(one, str) else one for one in given
+        )
+        return self._db.execute(sql, tuple(legal))
 
     # models
 
+    def as_of(self, moment: int | Instant) -> Models:
+        """Return the models as they were: a sequence, RFC 3339 or a date. Raises ValueError."""
+        seq = self.resolve(moment)
+        return Models(seq, lambda wanted: self.search(wanted, as_of=seq))
+
+    def _models(self, moment: int | Instant | None = None) -> Models:
+        return Models(None, self.search) if moment is None else self.as_of(moment)
+
     def get(self, provider: str, id: str, *, as_of: int | Instant | None = None) -> Model | None:
         """Return one model, None where the provider does not list it."""
-        return next(iter(self.search(ModelFilter(provider=provider, id=id), as_of=as_of)), None)
+        return self._models(as_of).get(provider, id)
 
     def by_provider(self, provider: str) -> list[Model]:
         """Return the models of one provider, by id."""
-        return self.search(ModelFilter(provider=provider))
+        return self._models().by_provider(provider)
 
     def by_capability(self, capability: str) -> list[Model]:
         """Return the models that are known to have *capability*, by provider and id."""
-        return self.search(ModelFilter(capability_all=(capability,)))
+        return self._models().by_capability(capability)
 
     def search(
         self, wanted: ModelFilter | None = None, *, as_of: int | Instant | None = None
     ) -> list[Model]:
         """Return the models that are *wanted*; all of them without a filter.
 
-        Raises ValueError for a sort that there is none of.
+        Raises ValueError for a sort that there is none of, and a moment that is none.
         """
+        asked = wanted or ModelFilter()
         at = None if as_of is None else self.resolve(as_of)
-        query = select(wanted or ModelFilter(), at)
-        return [_model(row) for row in self._db.execute(query.sql, query.parameters)]
+        if asked.text is not None and asked.text.split():
+            if at is None and not finished(self._db):
+                at = self.seq()  # the first replay goes on: there is no index of words yet
+            if at is not None:
+                return self._by_words(asked, asked.text, at)
+        query = select(asked, at)
+        return [_model(row) for row in self._ask(query.sql, query.parameters)]
+
+    def _by_words(self, wanted: ModelFilter, text: str, at: int) -> list[Model]:
+        """Look for *text* in all models of that time, then for the other wishes among the found."""
+        every = select(ModelFilter(), at)
+        rows = self._ask(every.sql, every.parameters).fetchall()
+        rank = {rows[number][:2]: place for place, number in enumerate(ranked(rows, text))}
+        other = select(msgspec.structs.replace(wanted, text=None, limit=None, offset=0), at)
+        found = [row for row in self._ask(other.sql, other.parameters) if row[:2] in rank]
+        if wanted.sort is None:
+            found.sort(key=lambda row: rank[row[:2]])
+        last = None if wanted.limit is None else wanted.offset + wanted.limit
+        return [_model(row) for row in found[wanted.offset : last]]
 
     def capabilities(self, provider: str, id: str) -> dict[str, bool]:
         """Return what is known of a model's capabilities; what is not there is unknown.
 
         Raises KeyError where the provider does not list the model.
         """
-        model = self.get(provider, id)
-        if model is None:
-            raise KeyError(f"{provider}/{id}")
-        return model.capabilities
+        return self._models().capabilities(provider, id)
 
     def validate(self, provider: str, id: str, required: Iterable[str]) -> dict[str, bool | None]:
         """Return those of *required* that are not known true: false, or None for unknown.
@@ -121,14 +148,7 @@ class Catalogue:
         Empty where the model has all of them. Raises KeyError where the provider does not list
         the model, ValueError for a word that names no capability.
         """
-        known = self.capabilities(provider, id)
-        lacking: dict[str, bool | None] = {}
-        for name in required:
-            if name not in CAPABILITIES:
-                raise ValueError(f"{name!r} is no capability; there are {', '.join(CAPABILITIES)}")
-            if not known.get(name):
-                lacking[name] = known.get(name)
-        return lacking
+        return self._models().validate(provider, id, required)
 
     def history(self, id: str, provider: str | None = None) -> list[Version]:
         """Return every version of a model, oldest first: of one provider, or of all by name."""
@@ -136,22 +156,20 @@ class Catalogue:
         if provider is not None:
             where, given = f"{where} AND provider = ?", [id, provider]
         sql = f"SELECT {columns(Version)} FROM model_history WHERE {where} ORDER BY provider, seq"  # noqa: S608 - built of our own words
-        return [built(Version, row) for row in self._db.execute(sql, given)]
+        return [built(Version, row) for row in self._ask(sql, given)]
 
     def diff(self, from_: int | Instant, to: int | Instant) -> list[Difference]:
         """Return what became of each model between two moments, by provider and id."""
         first, last = self.resolve(from_), self.resolve(to)
-        touched = self._db.execute(_TOUCHED, (min(first, last), max(first, last)))
-        found = []
-        for provider, id_ in touched.fetchall():
-            before, after = (self._record(provider, id_, seq) for seq in (first, last))
-            difference = _difference(provider, id_, before, after)
-            if difference is not None:
-                found.append(difference)
-        return found
+        touched = self._ask(_TOUCHED, (min(first, last), max(first, last))).fetchall()
+        found = (
+            difference(provider, id_, *(self._record(provider, id_, seq) for seq in (first, last)))
+            for provider, id_ in touched
+        )
+        return [one for one in found if one is not None]
 
     def _record(self, provider: str, id: str, seq: int) -> ModelRecord | None:
-        row = self._db.execute(_RECORD, (provider, id, seq, seq)).fetchone()
+        row = self._ask(_RECORD, (provider, id, seq, seq)).fetchone()
         return None if row is None else msgspec.json.decode(row[0], type=ModelRecord)
 
     # providers
@@ -159,21 +177,21 @@ class Catalogue:
     def providers(self) -> list[Provider]:
         """Return the registered providers, by name."""
         sql = f"SELECT {columns(Provider)} FROM providers ORDER BY name"  # noqa: S608 - our own words
-        return [built(Provider, row) for row in self._db.execute(sql)]
+        return [built(Provider, row) for row in self._ask(sql)]
 
     def provider(self, name: str) -> Provider | None:
         """Return one provider, None where none of that name is registered."""
         sql = f"SELECT {columns(Provider)} FROM providers WHERE name = ?"  # noqa: S608 - our own words
-        row = self._db.execute(sql, (name,)).fetchone()
+        row = self._ask(sql, (name,)).fetchone()
         return None if row is None else _provider(row)
 
     def settings(self, name: str) -> dict[str, Any]:
-        """Return where a provider's key is, its options, its schedule and its health settings.
+        """Return where a provider's keys are, its options, its schedule and its health settings.
 
         Empty where none of that name is registered.
         """
-        names = ("credential", "options", "schedule", "health")
-        row = self._db.execute(_SETTINGS, (name,)).fetchone()
+        names = ("credential", "credentials", "headers", "options", "schedule", "health")
+        row = self._ask(_SETTINGS, (name,)).fetchone()
         if row is None:
             return {}
         return {
@@ -185,7 +203,7 @@ class Catalogue:
         """Return the runs, newest first: of one provider or of all."""
         where, given = ("WHERE provider = ? ", [provider]) if provider is not None else ("", [])
         sql = f"SELECT {columns(Refresh)} FROM refreshes {where}ORDER BY seq DESC LIMIT ?"  # noqa: S608 - built of our own words
-        rows = self._db.execute(sql, [*given, -1 if limit is None else limit])
+        rows = self._ask(sql, [*given, -1 if limit is None else limit])
         return [built(Refresh, row) for row in rows]
 
     # the log
@@ -200,11 +218,14 @@ class Catalogue:
         return found.seq if found else 0
 
     def resolve(self, moment: int | Instant) -> int:
-        """Return the sequence that *moment* means, at most the last one that is folded."""
+        """Return the sequence that *moment* means, at most the last one that is folded.
+
+        Raises ValueError for a text that is neither RFC 3339 nor a date.
+        """
         last = self.seq()
         if isinstance(moment, int):
             return min(moment, last)
-        return moments.sequence(self._db, moment, last)
+        return moments.sequence(self._db, moments.instant(moment), last)
 
     def wait(self, seq: int, timeout: float) -> bool:
         """Wait until *seq* of `MODELOG` is folded; False where it is not within *timeout* seconds.
@@ -220,11 +241,11 @@ class Catalogue:
 
     def unknown_events(self) -> int:
         """Return how many events of a newer version are kept raw."""
-        return int(self._db.execute("SELECT count(*) FROM event_unknown").fetchone()[0])
+        return int(self._ask("SELECT count(*) FROM event_unknown").fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """Return how many providers, models, listed and missing models, and versions there are."""
-        row = self._db.execute(_COUNTS).fetchone()
+        row = self._ask(_COUNTS).fetchone()
         return dict(zip(("providers", "models", "listed", "missing", "versions"), row, strict=True))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
@@ -232,8 +253,12 @@ class Catalogue:
         try:
             cursor = self._db.execute(sql, tuple(parameters))
             rows = cursor.fetchall()
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            raise NotReadable(str(error)) from error
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            refused = str(error) in {"not authorized", "authorization denied"}
+            told = (
+                "the catalogue is readonly: SQL may ask, and change nothing" if refused else error
+            )
+            raise NotReadable(str(told)) from error
         return Answer([column[0] for column in cursor.description or ()], rows)
 
 
@@ -245,7 +270,10 @@ _RECORD = """
 SELECT record FROM model_history WHERE provider = ? AND model_id = ? AND seq <= ?
   AND (until_seq IS NULL OR until_seq > ?) AND change <> 'removed'
 """
-_SETTINGS = "SELECT credential, options, schedule, health FROM provider_settings WHERE name = ?"
+_SETTINGS = """
+SELECT credential, credentials, headers, options, schedule, health FROM provider_settings
+WHERE name = ?
+"""
 _COUNTS = """
 SELECT (SELECT count(*) FROM provider_settings), (SELECT count(*) FROM models),
   (SELECT count(*) FROM models WHERE availability = 'listed'),
@@ -262,17 +290,3 @@ def _model(row: tuple[Any, ...]) -> Model:
 def _provider(row: tuple[Any, ...]) -> Provider:
     found: Provider = built(Provider, row)
     return found
-
-
-def _difference(
-    provider: str, id: str, before: ModelRecord | None, after: ModelRecord | None
-) -> Difference | None:
-    if before is None and after is None:
-        return None
-    if before is None or after is None:
-        change = "appeared" if before is None else "vanished"
-        return Difference(provider=provider, model_id=id, change=change, changed=[])
-    changed = differences(before, after)
-    if not changed:
-        return None
-    return Difference(provider=provider, model_id=id, change="changed", changed=changed)

@@ -1,4 +1,4 @@
-"""The catalogue's files: generations behind one stable name, open to one writer or to read.
+"""The catalogue's files: generations behind one stable name, open to one writer.
 
 ``catalogue.db`` is a relative symbolic link to the generation that serves. A new generation is
 filled without secondary indexes and full text, which `finish` adds before it serves.
@@ -15,15 +15,18 @@ from urllib.parse import quote
 
 import sqlite_utils
 
-from projections import audit, checkpoint, history, models, moments, providers, unknown
+from projections import audit, checkpoint, health, history, models, moments, providers, unknown
 from projections.fold import PROJECTION
 
 BUSY_MS = 5_000
+JOURNAL_PAGES = 4_000
+"""16 MB of journal before it is copied: each copy waits for the disk."""
+CACHE_KIB = 16_384
+"""The inner pages of the indexes stay in memory while a long log is replayed."""
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
-READ_MODELS = (audit, providers, models, history, moments, unknown, checkpoint)
+READ_MODELS = (audit, health, providers, models, history, moments, unknown, checkpoint)
 INDEXED = (audit, models, history)
-FULL_TEXT = ("id", "name", "description", "family")
 _GENERATION = re.compile(r"catalogue\.(\d+)\.db\Z")
 
 
@@ -41,6 +44,15 @@ class NotACatalogue(Exception):
         super().__init__(
             f"{path} is not a catalogue ({why}); move it away, and the log is replayed into a "
             "new one"
+        )
+
+
+class CannotOpen(NotACatalogue):
+    """A file that may be a catalogue, and is locked or out of reach."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        Exception.__init__(
+            self, f"cannot open {path} ({why}); may this user read it, and write beside it?"
         )
 
 
@@ -67,13 +79,13 @@ class Generation:
         Finishing twice is finishing once. Older generations are deleted: a reader that has one
         open keeps it.
         """
-        if not _finished(self.db):
+        if not finished(self.db):
             self.db.execute("BEGIN IMMEDIATE")
             for module in INDEXED:
                 for statement in _statements(module.INDEXES):
                     self.db.execute(statement)
-            self.db.execute("COMMIT")
             _full_text(self.db)
+            self.db.execute("COMMIT")
             self.db.execute("ANALYZE")
         if not self.serves:
             switch(self.link, self.path.name)
@@ -93,20 +105,26 @@ def open_writer(link: Path) -> Generation:
         raise NotACatalogue(link, "it is no link to a generation")
     serving = link.parent / target if target is not None else None
     if serving is not None and serving.exists():
-        db = _connect(serving)
-        if _version(link, db) == PROJECTION:
+        db = connect(serving)
+        if version_of(link, db) == PROJECTION:
+            _tune(serving, db)
             return Generation(link, serving, db)
         db.close()
     return create(link, serving)
 
 
 def create(link: Path, serving: Path | None = None) -> Generation:
-    """Create an empty generation beside *serving*, and what was left of an unfinished one."""
+    """Create an empty generation beside *serving*, and delete what an unfinished one left.
+
+    Where nothing serves, it serves at once.
+    """
     for left in _generations(link.parent):
         if left != serving:
             _delete(left)
     path = link.parent / f"catalogue.{_number(serving) + 1}.db"
-    db = _connect(path)
+    _delete(path)  # a journal may have survived its file
+    db = connect(path)
+    _tune(path, db)
     db.execute("BEGIN IMMEDIATE")
     for module in READ_MODELS:
         for statement in _statements(module.DDL):
@@ -115,29 +133,17 @@ def create(link: Path, serving: Path | None = None) -> Generation:
     db.execute(f"PRAGMA user_version = {PROJECTION}")
     db.execute("COMMIT")
     generation = Generation(link, path, db)
-    if serving is None:
+    if serving is None or not serving.exists():
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # on the disk, before the link is
         switch(link, path.name)
     return generation
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a catalogue to read; raises NoCatalogue and NotACatalogue."""
-    if not path.exists():
-        raise NoCatalogue(path)
-    db = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None
+def finished(db: sqlite3.Connection) -> bool:
+    """Tell whether a generation has its indexes and its full text."""
+    return (
+        db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'models_fts'").fetchone() is not None
     )
-    try:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        db.execute("PRAGMA query_only = 1")
-        _version(path, db)
-    except sqlite3.OperationalError as error:
-        db.close()
-        raise NotACatalogue(path, str(error)) from error
-    except NotACatalogue:
-        db.close()
-        raise
-    return db
 
 
 def switch(link: Path, name: str) -> None:
@@ -154,40 +160,51 @@ def switch(link: Path, name: str) -> None:
         os.close(folder)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
+def connect(path: Path, how: str = "rwc") -> sqlite3.Connection:
+    """Open a file of any kind, by a mode of SQLite's URIs; raises CannotOpen."""
     try:
+        uri = f"file:{quote(str(path.absolute()))}?mode={how}"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None)
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
-        db.execute("PRAGMA recursive_triggers = ON")
     except sqlite3.DatabaseError as error:
-        db.close()
-        raise NotACatalogue(path, str(error)) from error
+        raise CannotOpen(path, str(error)) from error
     return db
 
 
-def _version(path: Path, db: sqlite3.Connection) -> int:
-    """Return which projection wrote *db*; raise NotACatalogue where none did."""
+def _tune(path: Path, db: sqlite3.Connection) -> None:
+    """Prepare *db* for its one writer."""
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
+        db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db.execute("PRAGMA recursive_triggers = ON")
+    except sqlite3.OperationalError as error:
+        db.close()
+        raise CannotOpen(path, str(error)) from error
+
+
+def version_of(path: Path, db: sqlite3.Connection) -> int:
+    """Return which projection wrote *db*; close it and raise NotACatalogue where none did."""
+    why: sqlite3.Error | None = None
     try:
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.DatabaseError as error:
-        raise NotACatalogue(path, str(error)) from error
-    if application != APPLICATION_ID:
-        raise NotACatalogue(path, "another program's database")
-    return version
-
-
-def _finished(db: sqlite3.Connection) -> bool:
-    row = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'models_fts'").fetchone()
-    return row is not None
+        why, application, version = error, 0, 0
+    if application == APPLICATION_ID:
+        return version
+    db.close()
+    if isinstance(why, sqlite3.OperationalError):
+        raise CannotOpen(path, str(why)) from why
+    raise NotACatalogue(path, str(why or "another program's database")) from why
 
 
 def _full_text(db: sqlite3.Connection) -> None:
     """Index the words of what is there, and keep the index with every later change."""
     made = sqlite_utils.Database(db, execute_plugins=False)
-    made.table("models").enable_fts(FULL_TEXT, create_triggers=True, tokenize="unicode61")
+    made.table("models").enable_fts(models.FULL_TEXT, tokenize=models.TOKENIZE)
+    made.executescript(models.TRIGGERS)
 
 
 def _statements(script: str) -> list[str]:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast, get_args
 
 from events import chain
 from events.audit import AuditEvent
-from events.codec import BrokenEvent, FactEvent, UnknownEvent, decode
+from events.base import Instant
+from events.codec import BrokenEvent, FactEvent, UnknownEvent, decode, tag_of
 from events.envelope import MESSAGE_ID, Stored
-from events.subjects import FACTS
+from events.models import CapabilityEvent, ModelEvent
+from events.providers import ProviderEvent
+from events.subjects import AUDIT, FACTS
 from projections import audit, checkpoint, history, models, moments, providers, unknown
 from projections.checkpoint import Checkpoint
-from projections.faults import CannotFold
+from projections.faults import CannotFold, Fenced, MissingRow
 
-PROJECTION = 1
+PROJECTION = 2
 """The version of all that is written here; a file of another one is built anew."""
 
-_READERS = {
-    "model": (history.apply, models.apply),
-    "capability": (models.apply,),
-    "provider": (providers.apply,),
+_Apply = Callable[[sqlite3.Connection, int, FactEvent], None]
+_READERS: dict[type, tuple[_Apply, ...]] = {
+    **dict.fromkeys(get_args(ModelEvent), (history.apply, models.apply)),
+    **dict.fromkeys(get_args(CapabilityEvent), (models.apply,)),
+    **dict.fromkeys(get_args(ProviderEvent), (providers.apply,)),
 }
-"""Which read models take the facts of a family."""
+"""Which read models take a fact."""
+
+_INAPPLICABLE = (CannotFold, BrokenEvent, sqlite3.IntegrityError, ValueError, OverflowError)
+"""What an event raises that cannot be applied: among them a number that SQLite has no room for."""
 
 
 class Folder:
@@ -35,10 +42,15 @@ class Folder:
         Raises Fenced where a checkpoint is of another epoch.
         """
         self._db = db
-        self._at = checkpoint.read(db)
+        at = checkpoint.read(db)
         for stream, epoch in epochs.items():
-            if stream not in self._at:
+            if stream not in at:
                 checkpoint.begin(db, stream, epoch, chain.start(stream), PROJECTION)
+            elif at[stream].epoch != epoch:
+                raise Fenced(
+                    f"{stream}: the catalogue was folded from another log (epoch "
+                    f"{at[stream].epoch}, not {epoch}); replay this one into a new catalogue"
+                )
         self._at = checkpoint.read(db)
         self._latest = moments.latest(db)
 
@@ -49,19 +61,20 @@ class Folder:
     def fold(self, stream: str, batch: Sequence[Stored]) -> None:
         """Fold *batch* of *stream*, which must end where a batch of the log ends.
 
-        What is folded already is passed over. Raises CannotFold, BrokenEvent and what the read
-        models raise; nothing of *batch* is then in the catalogue.
+        What is folded already is passed over. Raises CannotFold, of which MissingRow and Fenced
+        are kinds, and what SQLite raises; nothing of *batch* is then in the catalogue.
         """
         before, latest = self._at[stream], self._latest
         self._db.execute("BEGIN IMMEDIATE")
         try:
             after = self._fold(before, batch)
             checkpoint.move(self._db, before, after)
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends it, too
+                self._db.execute("ROLLBACK")
             self._latest = latest
             raise
-        self._db.execute("COMMIT")
         self._at[stream] = after
 
     def _fold(self, before: Checkpoint, batch: Sequence[Stored]) -> Checkpoint:
@@ -71,14 +84,14 @@ class Folder:
         for stored in batch:
             if stored.seq <= seq:
                 continue
+            # the age limit of the audit stream takes its oldest events, before what is read next
             if stored.seq != seq + 1 and (facts or seq != before.seq):
                 raise CannotFold(f"{stream}: sequence {stored.seq} follows {seq}: a gap")
             try:
                 apply(stored)
-            except UnknownEvent:
-                unknown.keep(self._db, stream, stored)
-            except (CannotFold, BrokenEvent, sqlite3.IntegrityError) as error:
-                raise CannotFold(
+            except _INAPPLICABLE as error:
+                kind = MissingRow if isinstance(error, MissingRow) else CannotFold
+                raise kind(
                     f"{stream}: sequence {stored.seq} ({stored.subject}) cannot be applied: {error}"
                 ) from error
             seq, id_ = stored.seq, stored.headers.get(MESSAGE_ID, "")
@@ -86,13 +99,30 @@ class Folder:
         return before._replace(seq=seq, event_id=id_, rolling_hash=rolling)
 
     def _fact(self, stored: Stored) -> None:
-        event = cast("FactEvent", decode(stored.payload))
-        if event.at > self._latest:
-            moments.rise(self._db, stored.seq, event.at)
-            self._latest = event.at
-        family = stored.subject.split(".", 2)[1]
-        for apply in _READERS[family]:
-            apply(self._db, stored.seq, event)
+        seq = stored.seq
+        try:
+            event = decode(stored.payload)
+        except UnknownEvent:
+            self._rise(seq, unknown.keep(self._db, FACTS, stored))
+            return
+        self._rise(seq, event.at)
+        readers = _READERS.get(type(event))
+        if readers is None:
+            raise CannotFold(f"{tag_of(event)} is no fact")
+        for apply in readers:
+            apply(self._db, seq, cast("FactEvent", event))
+
+    def _rise(self, seq: int, at: Instant) -> None:
+        if at > self._latest:
+            moments.rise(self._db, seq, at)
+            self._latest = at
 
     def _audit(self, stored: Stored) -> None:
-        audit.apply(self._db, stored.seq, cast("AuditEvent", decode(stored.payload)))
+        try:
+            event = decode(stored.payload)
+        except UnknownEvent:
+            unknown.keep(self._db, AUDIT, stored)
+            return
+        if type(event) in _READERS:
+            raise CannotFold(f"{tag_of(event)} is a fact")
+        audit.apply(self._db, stored.seq, cast("AuditEvent", event))

@@ -28,18 +28,18 @@ DDL = """
 CREATE TABLE model_history (
   provider TEXT NOT NULL,
   model_id TEXT NOT NULL,
-  seq INTEGER NOT NULL,
+  seq INTEGER NOT NULL PRIMARY KEY,
   until_seq INTEGER,
   at TEXT NOT NULL,
   until TEXT,
   change TEXT NOT NULL CHECK (change IN ('added', 'updated', 'missing', 'returned', 'removed')),
   changed TEXT NOT NULL CHECK (json_valid(changed)),
-  record TEXT NOT NULL CHECK (json_valid(record)),
-  PRIMARY KEY (provider, model_id, seq)
+  record TEXT NOT NULL CHECK (json_valid(record))
 ) STRICT;
+CREATE INDEX history_by_model ON model_history (provider, model_id, seq);
 """
 INDEXES = """
-CREATE INDEX history_by_seq ON model_history (seq);
+CREATE INDEX history_by_id ON model_history (model_id, seq);
 CREATE INDEX history_by_end ON model_history (until_seq);
 """
 
@@ -53,6 +53,51 @@ INSERT INTO model_history
 SELECT provider, model_id, ?, NULL, ?, NULL, ?, '[]', record FROM model_history
 WHERE provider = ? AND model_id = ? AND until_seq = ?
 """
+
+AS_OF = """(
+SELECT provider, model_id AS id,
+  json_extract(record, '$.name') AS name,
+  json_extract(record, '$.owned_by') AS owned_by,
+  json_extract(record, '$.family') AS family,
+  json_extract(record, '$.description') AS description,
+  json_extract(record, '$.created') AS created,
+  json_extract(record, '$.knowledge_cutoff') AS knowledge_cutoff,
+  json_extract(record, '$.context_window') AS context_window,
+  json_extract(record, '$.max_input_tokens') AS max_input_tokens,
+  json_extract(record, '$.max_output_tokens') AS max_output_tokens,
+  json_extract(record, '$.open_weights') AS open_weights,
+  json_extract(record, '$.input_modalities') AS input_modalities,
+  json_extract(record, '$.output_modalities') AS output_modalities,
+  json_extract(record, '$.capabilities') AS capabilities,
+  json_extract(record, '$.prices') AS prices,
+  json_extract(record, '$.lifecycle') AS lifecycle,
+  json_extract(record, '$.aliases') AS aliases,
+  json_extract(record, '$.sources') AS sources,
+  CAST(json_extract(record, '$.prices.input') AS REAL) AS price_input,
+  CAST(json_extract(record, '$.prices.output') AS REAL) AS price_output,
+  json_extract(record, '$.lifecycle.state') AS lifecycle_state,
+  json_extract(record, '$.lifecycle.retires_on') AS retires_on,
+  CASE WHEN missing_since IS NULL THEN 'listed' ELSE 'missing' END AS availability,
+  (SELECT e.at FROM model_history AS e
+    WHERE e.provider = h.provider AND e.model_id = h.model_id
+    ORDER BY e.seq LIMIT 1) AS first_seen_at,
+  (SELECT e.at FROM model_history AS e
+    WHERE e.provider = h.provider AND e.model_id = h.model_id AND e.seq <= h.seq
+      AND e.change IN ('added', 'updated')
+    ORDER BY e.seq DESC LIMIT 1) AS updated_at,
+  missing_since,
+  seq
+FROM (
+  SELECT *,
+    (SELECT CASE e.change WHEN 'missing' THEN e.at END FROM model_history AS e
+      WHERE e.provider = v.provider AND e.model_id = v.model_id AND e.seq <= v.seq
+        AND e.change <> 'updated'
+      ORDER BY e.seq DESC LIMIT 1) AS missing_since
+  FROM model_history AS v
+  WHERE seq <= ? AND (until_seq IS NULL OR until_seq > ?) AND change <> 'removed'
+) AS h
+)"""
+"""The rows of `models` as they were at a sequence, given twice."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -74,6 +74,25 @@ CREATE INDEX models_by_lifecycle ON models (lifecycle_state, retires_on);
 CREATE INDEX capabilities_by_name ON model_capabilities (capability, provider, model_id);
 """
 
+FULL_TEXT = ("id", "name", "description", "family")
+TOKENIZE = "unicode61"
+"""How words are told apart: by what is neither letter nor digit, without case and accents."""
+_OLD, _NEW = (", ".join(f"{row}.{column}" for column in FULL_TEXT) for row in ("old", "new"))
+_WORDS = ", ".join(FULL_TEXT)
+TRIGGERS = f"""
+CREATE TRIGGER models_ai AFTER INSERT ON models BEGIN
+  INSERT INTO models_fts (rowid, {_WORDS}) VALUES (new.rowid, {_NEW});
+END;
+CREATE TRIGGER models_ad AFTER DELETE ON models BEGIN
+  INSERT INTO models_fts (models_fts, rowid, {_WORDS}) VALUES ('delete', old.rowid, {_OLD});
+END;
+CREATE TRIGGER models_au AFTER UPDATE OF {_WORDS} ON models WHEN ({_OLD}) IS NOT ({_NEW}) BEGIN
+  INSERT INTO models_fts (models_fts, rowid, {_WORDS}) VALUES ('delete', old.rowid, {_OLD});
+  INSERT INTO models_fts (rowid, {_WORDS}) VALUES (new.rowid, {_NEW});
+END;
+"""  # noqa: S608 - built of our own words
+"""They keep `models_fts` with `models`; a new price is not worth new words."""
+
 RECORD = (
     "name", "owned_by", "family", "description", "created", "knowledge_cutoff", "context_window",
     "max_input_tokens", "max_output_tokens", "open_weights", "input_modalities",
@@ -101,15 +120,20 @@ UPDATE models SET availability = 'listed', missing_since = NULL, seq = ?
 WHERE provider = ? AND id = ?
 """
 _REMOVE = "DELETE FROM models WHERE provider = ? AND id = ?"
-_GAIN = "INSERT OR IGNORE INTO model_capabilities VALUES (?, ?, ?)"
+_GAIN = "INSERT INTO model_capabilities VALUES (?, ?, ?)"
 _LOSE = "DELETE FROM model_capabilities WHERE provider = ? AND model_id = ? AND capability = ?"
 
 _encode = msgspec.json.Encoder().encode
 
 
 def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
-    """Fold one fact; raises MissingRow, and sqlite3.IntegrityError for a model added twice."""
-    match event:
+    """Fold one fact; raises MissingRow, and sqlite3.IntegrityError for a row that is there."""
+    match event:  # the most frequent ones first
+        case CapabilityGained(provider=provider, model_id=id_, capability=capability):
+            db.execute(_GAIN, (provider, id_, capability))
+        case CapabilityLost(provider=provider, model_id=id_, capability=capability):
+            changed = db.execute(_LOSE, (provider, id_, capability))
+            one_row(changed.rowcount, f"loss of {capability} by {provider}/{id_}")
         case ModelAdded(provider=provider, model=model):
             values = row(model)
             about = (provider, model.id)
@@ -126,12 +150,6 @@ def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
         case ModelRemoved(provider=provider, model_id=id_):
             changed = db.execute(_REMOVE, (provider, id_))
             one_row(changed.rowcount, f"removal of {provider}/{id_}")
-        case CapabilityGained(provider=provider, model_id=id_, capability=capability):
-            changed = db.execute(_GAIN, (provider, id_, capability))
-            one_row(changed.rowcount, f"gain of {capability} by {provider}/{id_}")
-        case CapabilityLost(provider=provider, model_id=id_, capability=capability):
-            changed = db.execute(_LOSE, (provider, id_, capability))
-            one_row(changed.rowcount, f"loss of {capability} by {provider}/{id_}")
         case (
             ProviderRegistered()
             | ProviderReconfigured()

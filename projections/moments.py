@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 
-from events.base import Instant
+from events.base import Instant, instant_of
 
 DDL = """
 CREATE TABLE moments (
@@ -33,3 +34,13 @@ def sequence(db: sqlite3.Connection, at: Instant, last: int) -> int:
     """Return the largest sequence, *last* at most, whose running maximum is not later than *at*."""
     row = db.execute(_NEXT, (at,)).fetchone()
     return min(last, int(row[0]) - 1) if row else last
+
+
+def instant(text: str) -> Instant:
+    """Return what RFC 3339 or a date says, in the one form; without a zone it is UTC.
+
+    Raises ValueError for anything else.
+    """
+    read = datetime.fromisoformat(text)
+    zoned = read.replace(tzinfo=UTC) if read.tzinfo is None else read
+    return instant_of(zoned.astimezone(UTC))

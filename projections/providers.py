@@ -25,6 +25,8 @@ CREATE TABLE provider_settings (
   priority INTEGER NOT NULL,
   origin TEXT NOT NULL,
   credential TEXT CHECK (credential IS NULL OR json_valid(credential)),
+  credentials TEXT NOT NULL CHECK (json_valid(credentials)),
+  headers TEXT NOT NULL CHECK (json_valid(headers)),
   options TEXT NOT NULL CHECK (json_valid(options)),
   schedule TEXT NOT NULL CHECK (json_valid(schedule)),
   health TEXT NOT NULL CHECK (json_valid(health)),
@@ -34,20 +36,26 @@ CREATE TABLE provider_settings (
 CREATE VIEW providers AS
 SELECT
   s.name, s.dialect, s.base_url, s.enabled, s.priority, s.origin,
-  'inactive' AS status,
-  CASE WHEN s.enabled THEN 'unchecked' ELSE 'disabled' END AS status_cause,
-  s.registered_at AS status_since,
-  0 AS stale,
+  coalesce(h.status, 'inactive') AS status,
+  CASE
+    WHEN h.provider IS NOT NULL THEN h.cause
+    WHEN s.enabled THEN 'unchecked'
+    ELSE 'disabled'
+  END AS status_cause,
+  coalesce(h.since, s.registered_at) AS status_since,
+  coalesce(h.stale, 0) AS stale,
   (SELECT count(*) FROM models AS m WHERE m.provider = s.name) AS model_count,
   r.refreshed_at, r.refresh_outcome, s.registered_at
-FROM provider_settings AS s LEFT JOIN provider_refreshes AS r ON r.provider = s.name;
+FROM provider_settings AS s
+LEFT JOIN provider_refreshes AS r ON r.provider = s.name
+LEFT JOIN provider_status AS h ON h.provider = s.name;
 """
-# No process judges a provider's health yet: until one does, each is inactive, unchecked.
 
-_REGISTER = "INSERT INTO provider_settings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REGISTER = "INSERT INTO provider_settings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECONFIGURE = """
 UPDATE provider_settings SET dialect = ?, base_url = ?, enabled = ?, priority = ?, origin = ?,
-  credential = ?, options = ?, schedule = ?, health = ?, seq = ? WHERE name = ?
+  credential = ?, credentials = ?, headers = ?, options = ?, schedule = ?, health = ?, seq = ?
+WHERE name = ?
 """
 _UNREGISTER = "DELETE FROM provider_settings WHERE name = ?"
 
@@ -81,6 +89,8 @@ def _settings(event: ProviderRegistered | ProviderReconfigured) -> tuple[object,
         event.priority,
         event.origin,
         None if event.credential is None else _json(event.credential),
+        _json(event.credentials),
+        _json(event.headers),
         _json(event.options),
         _json(event.schedule),
         _json(event.health),

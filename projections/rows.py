@@ -123,7 +123,7 @@ NESTED = frozenset(
     {
         *("input_modalities", "output_modalities", "capabilities", "prices", "lifecycle"),
         *("aliases", "sources", "changed", "record", "held", "absent"),
-        *("credential", "options", "schedule", "health"),
+        *("credential", "credentials", "headers", "options", "schedule", "health"),
     }
 )
 """Columns that hold JSON."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
+from projections.history import AS_OF
+from projections.models import FULL_TEXT, TOKENIZE
 from projections.rows import Model, columns
 
 SORTS = (
@@ -47,47 +50,6 @@ _HAD = "json_extract(m.capabilities, ?) = 1"
 _SPEAKS = "EXISTS (SELECT 1 FROM json_each({}) WHERE value = ?)"
 _WORDS = "models_fts MATCH ?"
 _FOUND = "models_fts JOIN models AS m ON m.rowid = models_fts.rowid"
-_TOLD = (
-    "(m.id || ' ' || m.name || ' ' || coalesce(m.description, '') || ' ' || coalesce(m.family, ''))"
-)
-
-AS_OF = """(
-SELECT provider, model_id AS id,
-  json_extract(record, '$.name') AS name,
-  json_extract(record, '$.owned_by') AS owned_by,
-  json_extract(record, '$.family') AS family,
-  json_extract(record, '$.description') AS description,
-  json_extract(record, '$.created') AS created,
-  json_extract(record, '$.knowledge_cutoff') AS knowledge_cutoff,
-  json_extract(record, '$.context_window') AS context_window,
-  json_extract(record, '$.max_input_tokens') AS max_input_tokens,
-  json_extract(record, '$.max_output_tokens') AS max_output_tokens,
-  json_extract(record, '$.open_weights') AS open_weights,
-  json_extract(record, '$.input_modalities') AS input_modalities,
-  json_extract(record, '$.output_modalities') AS output_modalities,
-  json_extract(record, '$.capabilities') AS capabilities,
-  json_extract(record, '$.prices') AS prices,
-  json_extract(record, '$.lifecycle') AS lifecycle,
-  json_extract(record, '$.aliases') AS aliases,
-  json_extract(record, '$.sources') AS sources,
-  CAST(json_extract(record, '$.prices.input') AS REAL) AS price_input,
-  CAST(json_extract(record, '$.prices.output') AS REAL) AS price_output,
-  json_extract(record, '$.lifecycle.state') AS lifecycle_state,
-  json_extract(record, '$.lifecycle.retires_on') AS retires_on,
-  CASE change WHEN 'missing' THEN 'missing' ELSE 'listed' END AS availability,
-  (SELECT e.at FROM model_history AS e
-    WHERE e.provider = h.provider AND e.model_id = h.model_id
-    ORDER BY e.seq LIMIT 1) AS first_seen_at,
-  (SELECT e.at FROM model_history AS e
-    WHERE e.provider = h.provider AND e.model_id = h.model_id AND e.seq <= h.seq
-      AND e.change IN ('added', 'updated')
-    ORDER BY e.seq DESC LIMIT 1) AS updated_at,
-  CASE change WHEN 'missing' THEN at END AS missing_since,
-  seq
-FROM model_history AS h
-WHERE seq <= ? AND (until_seq IS NULL OR until_seq > ?) AND change <> 'removed'
-)"""
-"""The rows of `models` as they were at a sequence, given twice."""
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -100,21 +62,46 @@ class Query(msgspec.Struct, frozen=True):
 def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
     """Return the query for *wanted*, now or as of a sequence.
 
-    Its rows have the columns of `Model`. Raises ValueError for a sort that there is none of.
+    Its rows have the columns of `Model`. There is an index of words only for now: as of a
+    sequence, text is looked for in what `ranked` is given. Raises ValueError for a sort that there
+    is none of.
     """
     live = as_of is None
-    words = (wanted.text or "").split()
-    source = _FOUND if live and words else f"{'models' if live else AS_OF} AS m"
+    words = live and wanted.text is not None and bool(wanted.text.split())
+    source = _FOUND if words else f"{'models' if live else AS_OF} AS m"
     parameters: list[Any] = [] if live else [as_of, as_of]
     conditions = []
     for condition, values in _conditions(wanted, live=live):
         conditions.append(condition)
         parameters = [*parameters, *values]
-    order = _order(wanted, ranked=live and bool(words))
+    order = _order(wanted, ranked=words)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sql = f"SELECT {columns(Model, 'm')} FROM {source}{where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - built of our own words
     limit = -1 if wanted.limit is None else wanted.limit
     return Query(sql, [*parameters, limit, wanted.offset])
+
+
+def ranked(rows: Iterable[tuple[Any, ...]], text: str) -> list[int]:
+    """Return the places of those *rows* of `Model` that have all words of *text*, best first.
+
+    They are indexed for this one question, as `models_fts` indexes the models of now.
+    """
+    places = [Model.__struct_fields__.index(column) for column in FULL_TEXT]
+    words = ", ".join(FULL_TEXT)
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        db.execute(f"CREATE VIRTUAL TABLE models_fts USING fts5({words}, tokenize='{TOKENIZE}')")
+        db.executemany(
+            f"INSERT INTO models_fts (rowid, {words}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - ours
+            ((number, *(row[place] for place in places)) for number, row in enumerate(rows)),
+        )
+        found = db.execute(
+            f"SELECT rowid FROM models_fts WHERE {_WORDS} ORDER BY rank, rowid",  # noqa: S608 - ours
+            [phrases(text.split())],
+        ).fetchall()
+    finally:
+        db.close()
+    return [number for (number,) in found]
 
 
 def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[Any]]]:
@@ -139,12 +126,8 @@ def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[
     ):
         if bound is not None:
             yield column, [bound]
-    if wanted.text is not None and (words := wanted.text.split()):
-        if live:
-            yield _WORDS, [phrases(words)]
-        else:
-            for word in words:
-                yield f"{_TOLD} LIKE ? ESCAPE '\\'", [f"%{_escaped(word)}%"]
+    if live and wanted.text is not None and (words := wanted.text.split()):
+        yield _WORDS, [phrases(words)]
 
 
 def _has(*, live: bool) -> str:
@@ -156,13 +139,12 @@ def _named(capability: str, *, live: bool) -> str:
 
 
 def phrases(words: list[str]) -> str:
-    """Return an FTS5 query for *words*, all of them: quoted, so that no word is an operator."""
-    quoted = ('"' + word.replace('"', '""') + '"' for word in words)
+    """Return an FTS5 query for *words*, all of them, each the beginning of one.
+
+    They are quoted, so that no word is an operator, and any text is a legal question.
+    """
+    quoted = ('"' + word.replace("\0", " ").replace('"', '""') + '"' for word in words)
     return " ".join(f"{word}*" for word in quoted)
-
-
-def _escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _order(wanted: ModelFilter, *, ranked: bool) -> str:

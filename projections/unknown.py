@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
-from events.envelope import Stored
+import msgspec
+
+from events.base import Instant
+from events.envelope import MESSAGE_ID, Stored
 
 DDL = """
 CREATE TABLE event_unknown (
@@ -20,7 +24,21 @@ CREATE TABLE event_unknown (
 _KEEP = "INSERT INTO event_unknown VALUES (?, ?, ?, ?, ?)"
 
 
-def keep(db: sqlite3.Connection, stream: str, stored: Stored) -> None:
-    """Keep *stored* raw."""
-    id_ = stored.headers.get("Nats-Msg-Id", "")
+class _Moment(msgspec.Struct, frozen=True):
+    """What every event carries, also one of a newer version."""
+
+    at: Any = ""
+
+
+_moment = msgspec.json.Decoder(_Moment)
+
+
+def keep(db: sqlite3.Connection, stream: str, stored: Stored) -> Instant:
+    """Keep *stored* raw, and return its `at`: the log has come to that moment all the same.
+
+    Raises ValueError and sqlite3.IntegrityError for a payload that is no JSON to SQLite.
+    """
+    id_ = stored.headers.get(MESSAGE_ID, "")
     db.execute(_KEEP, (stream, stored.seq, stored.subject, id_, stored.payload.decode()))
+    at = _moment.decode(stored.payload).at
+    return at if isinstance(at, str) else ""

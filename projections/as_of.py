@@ -1,0 +1,76 @@
+"""The catalogue as it was: its models at a sequence, and the difference of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from events.record import CAPABILITIES, ModelRecord, differences
+from projections.rows import Difference, Model
+from projections.search import ModelFilter
+
+
+class Models:
+    """The models of one moment: as of the sequence *seq*, or now where it is None."""
+
+    def __init__(self, seq: int | None, search: Callable[[ModelFilter], list[Model]]) -> None:
+        self.seq = seq
+        self._search = search
+
+    def search(self, wanted: ModelFilter | None = None) -> list[Model]:
+        """Return the models that are *wanted*; all of them without a filter.
+
+        Raises ValueError for a sort that there is none of.
+        """
+        return self._search(wanted or ModelFilter())
+
+    def get(self, provider: str, id: str) -> Model | None:
+        """Return one model, None where the provider does not list it."""
+        return next(iter(self.search(ModelFilter(provider=provider, id=id))), None)
+
+    def by_provider(self, provider: str) -> list[Model]:
+        """Return the models of one provider, by id."""
+        return self.search(ModelFilter(provider=provider))
+
+    def by_capability(self, capability: str) -> list[Model]:
+        """Return the models that are known to have *capability*, by provider and id."""
+        return self.search(ModelFilter(capability_all=(capability,)))
+
+    def capabilities(self, provider: str, id: str) -> dict[str, bool]:
+        """Return what is known of a model's capabilities; what is not there is unknown.
+
+        Raises KeyError where the provider does not list the model.
+        """
+        model = self.get(provider, id)
+        if model is None:
+            raise KeyError(f"{provider}/{id}")
+        return model.capabilities
+
+    def validate(self, provider: str, id: str, required: Iterable[str]) -> dict[str, bool | None]:
+        """Return those of *required* that are not known true: false, or None for unknown.
+
+        Empty where the model has all of them. Raises KeyError where the provider does not list
+        the model, ValueError for a word that names no capability.
+        """
+        known = self.capabilities(provider, id)
+        lacking: dict[str, bool | None] = {}
+        for name in required:
+            if name not in CAPABILITIES:
+                raise ValueError(f"{name!r} is no capability; there are {', '.join(CAPABILITIES)}")
+            if not known.get(name):
+                lacking[name] = known.get(name)
+        return lacking
+
+
+def difference(
+    provider: str, id: str, before: ModelRecord | None, after: ModelRecord | None
+) -> Difference | None:
+    """Return what became of a model; None where nothing did, whatever came between."""
+    if before is None or after is None:
+        if before is after:
+            return None
+        change = "appeared" if before is None else "vanished"
+        return Difference(provider=provider, model_id=id, change=change, changed=[])
+    changed = differences(before, after)
+    if not changed:
+        return None
+    return Difference(provider=provider, model_id=id, change="changed", changed=changed)
