@@ -60,9 +60,7 @@ def body(family: Family, *, changed: int = 0, order: int = 0) -> bytes:
     """Return a list of `ROWS` rows; *changed* of them have another id, *order* turns them round."""
     document = json.loads(bytes(case(family.answer).answer))
     listed = document if family.rows is None else document[family.rows]
-    sample = [
-        row for row in listed if isinstance(row, dict) and isinstance(row.get(family.id), str)
-    ]
+    sample = [row for row in listed if readable(family, row)]
     rows: list[dict[str, Any]] = []
     for number in range(ROWS):
         row = dict(sample[number % len(sample)])
