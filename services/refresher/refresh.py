@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -77,7 +78,7 @@ async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> Refres
         return _failed(host, watched, run, failure, attempts=asked.attempts)
     fetched = asked.fetched
     observation = watched.observed(fetched, host.clock.now())
-    decision = await _append(host, watched, observation, run)
+    decision = await append(host, watched, lambda _: observation, run.run_id)
     return RefreshSucceeded(
         at=host.clock.now(),
         provider=watched.name,
@@ -97,29 +98,34 @@ async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> Refres
     )
 
 
-async def _append(host: Host, watched: Watched, observation: Observation, run: Run) -> Decision:
+async def append(
+    host: Host, watched: Watched, observe: Callable[[Known], Observation], correlation_id: str
+) -> Decision:
     """Decide and append; where another refresher was faster, read what is new and decide again.
 
-    A batch that is in the log stays decided: only what is left of the list is decided again.
+    *observe* says what was seen; it may depend on what is known. A batch that is in the log stays
+    decided: only what is left of the list is decided again.
     """
     appended: list[ModelEvent] = []
     for _ in range(RACES):
-        known = await _known(host, watched)
-        decision = decide(known, observation, watched.policy, observation.at)
-        try:
-            for batch in batches(decision.events, MOST):
-                sealed = [host.seal(event, correlation_id=run.run_id) for event in batch]
-                done = await host.log.append(
-                    sealed, family="model", provider=watched.name, expected=watched.seq
-                )
-                watched.known = fold(watched.known or known, batch)
-                watched.seq = done.expected
-                appended += batch
-        except SequenceConflict:
-            watched.known = None
-            await asyncio.sleep(clocks.uniform(0, 0.2))
-            continue
-        return Decision(appended, decision.held)
+        async with watched.turn:
+            known = await _known(host, watched)
+            seen = observe(known)
+            decision = decide(known, seen, watched.policy, seen.at, watched.enrich)
+            try:
+                for batch in batches(decision.events, MOST):
+                    sealed = [host.seal(event, correlation_id=correlation_id) for event in batch]
+                    done = await host.log.append(
+                        sealed, family="model", provider=watched.name, expected=watched.seq
+                    )
+                    watched.known = fold(watched.known or known, batch)
+                    watched.seq = done.expected
+                    appended += batch
+            except SequenceConflict:
+                watched.known = None
+            else:
+                return Decision(appended, decision.held)
+        await asyncio.sleep(clocks.uniform(0, 0.2))
     raise SequenceConflict(f"{watched.name}: another refresher was faster {RACES} times in a row")
 
 

@@ -20,10 +20,13 @@ from services.config import Config
 from services.logs import say
 from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
+from services.refresher.enrich import Enrichment
+from services.refresher.filling import fill
 from services.refresher.flights import Flights, Ticket
 from services.refresher.keeper import Keeper, Load
 from services.refresher.known import interrupted
 from services.refresher.refresh import refresh
+from services.refresher.snapshot import FILE
 from services.refresher.watched import Watched
 from services.schedule import ticks
 
@@ -37,10 +40,22 @@ class Refresher:
     def __init__(self, host: Host, asking: Asking) -> None:
         self._host = host
         self._asking = asking
+        self._enrichment: Enrichment | None = None
+        self._enriching: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Watched] = {}
         self._flights: dict[str, Flights] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def enrich(self, enrichment: Enrichment) -> None:
+        """Fill what providers leave unknown from now on; called before any is watched."""
+
+        async def passing() -> None:
+            await fill(self._host, list(self._watched.values()), enrichment.of)
+
+        self._enrichment = enrichment
+        self._enriching = asyncio.create_task(enrichment.follow(passing))
+        self._enriching.add_done_callback(self._ended)
 
     async def follow(self, registry: Registry) -> None:
         """Watch exactly the enabled providers of *registry*; the others are let go."""
@@ -53,6 +68,8 @@ class Refresher:
 
     def _watch(self, settings: Settings) -> None:
         watched = Watched(settings)
+        if self._enrichment is not None:
+            watched.enrich = self._enrichment.of(settings)
         fly = partial(refresh, self._host, self._asking, watched)
         self._watched[settings.name] = watched
         self._flights[settings.name] = Flights(fly)
@@ -92,7 +109,7 @@ class Refresher:
 
     async def stop(self) -> None:
         """End every task: runs get a moment to end by themselves, then they are cancelled."""
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *filter(None, [self._enriching])):
             task.cancel()
         flying = [flights.landed() for flights in self._flights.values()]
         if flying:
@@ -197,7 +214,21 @@ async def run(config: Config, url: str, *, load: Load) -> None:
             http = await stack.enter_async_context(client())
             refresher = Refresher(host, Asking(http, limits, host.clock))
             stack.push_async_callback(refresher.stop)
-            keeper = Keeper(host, refresher, config, load)
+            enrichment = Enrichment(
+                config.enrichment,
+                config.data / FILE,
+                client=http,
+                limits=limits,
+                clock=host.clock,
+            )
+            refresher.enrich(enrichment)
+
+            def reload() -> Config:
+                loaded = load()
+                enrichment.configure(loaded.enrichment)
+                return loaded
+
+            keeper = Keeper(host, refresher, config, reload)
             await keeper.reconcile()
             started.set_result((refresher, keeper))
             await host.ready()
