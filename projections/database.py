@@ -126,9 +126,7 @@ def create(link: Path, serving: Path | None = None) -> Generation:
     db = connect(path)
     _tune(path, db)
     db.execute("BEGIN IMMEDIATE")
-    for module in READ_MODELS:
-        for statement in _statements(module.DDL):
-            db.execute(statement)
+    furnish(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {PROJECTION}")
     db.execute("COMMIT")
@@ -137,6 +135,13 @@ def create(link: Path, serving: Path | None = None) -> Generation:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # on the disk, before the link is
         switch(link, path.name)
     return generation
+
+
+def furnish(db: sqlite3.Connection) -> None:
+    """Create the empty tables of every read model, and the views."""
+    for module in READ_MODELS:
+        for statement in _statements(module.DDL):
+            db.execute(statement)
 
 
 def finished(db: sqlite3.Connection) -> bool:

@@ -67,6 +67,7 @@ class Folder:
         before, latest = self._at[stream], self._latest
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            checkpoint.move(self._db, before, before)  # two writers would trip over each other
             after = self._fold(before, batch)
             checkpoint.move(self._db, before, after)
             self._db.execute("COMMIT")
