@@ -8,6 +8,8 @@ from services.calls.classify import GROUPS
 from services.providers import Dialect, Page, Refused
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_OBJECTS = 300_000
+"""Of one page: a hundred bytes on the wire become thousands as a record."""
 UNREADABLE = (ValueError, ArithmeticError, RecursionError, Refused)
 """What reading a body may raise: msgspec's errors, too, are ValueErrors, as are those of URLs."""
 
@@ -23,6 +25,8 @@ def decoded(dialect: Dialect, outcome: Outcome, url: str, settings: Settings) ->
     body = outcome.body.removeprefix(BYTE_ORDER_MARK)  # some servers begin with one
     if not body.strip():
         return failed(outcome, "an empty body")
+    if body.count(b"{") > MOST_OBJECTS:
+        return failed(outcome, f"more than {MOST_OBJECTS:,} objects in one page")
     try:
         body.decode()  # the parser does not look at strings that no field takes
         return dialect.parse(body, url, settings)

@@ -22,6 +22,8 @@ from services.calls.rows import fields, merged
 from services.providers import Dialect, Page, Request, Row
 
 MOST_PAGES = 1000
+MOST_ROWS = 100_000
+"""Of all pages: the largest list known has 6,504."""
 
 Ask = Callable[[Request], Awaitable[Outcome]]
 """One call within the bounds of the fetch that it belongs to."""
@@ -141,6 +143,8 @@ class _Reading:
                     raise _Stop(Fetched(failed(outcome, "a page that repeats")))
                 bodies.add(body)
                 self._take(page)
+                if len(self.rows) > MOST_ROWS:
+                    raise _Stop(Fetched(failed(outcome, f"more than {MOST_ROWS:,} rows")))
                 sent += page.sent
                 totals |= set() if page.total is None else {page.total}
                 following = page.next
