@@ -24,7 +24,7 @@ class Shape(NamedTuple):
     """A dialect as a server speaks it.
 
     *prefix* belongs to the base URL, *path* is the list's after it, *named* the key of a row's
-    identity; *details* answers the requests beside the list.
+    identity; *details* answers the requests beside the list, by *method*.
     """
 
     prefix: str
@@ -33,6 +33,7 @@ class Shape(NamedTuple):
     listed: Callable[[Asked, Listing], Answer]
     presented: Callable[[Asked], str | None]
     details: Mapping[str, Callable[[Asked, Listing], Answer]] = {}
+    method: str = "POST"
 
 
 def refusal(status: int, kind: str, message: str) -> Answer:
@@ -41,7 +42,8 @@ def refusal(status: int, kind: str, message: str) -> Answer:
     return in_json({"type": "error", "error": error}, status)
 
 
-def _bearer(asked: Asked) -> str | None:
+def bearer(asked: Asked) -> str | None:
+    """Return the key that a request brings as a bearer token."""
     scheme, _, key = asked.headers.get("authorization", "").partition(" ")
     return key if scheme.lower() == "bearer" else None
 
@@ -57,7 +59,7 @@ def _mistral(_: Asked, listing: Listing) -> Answer:
 
 def _anthropic(asked: Asked, listing: Listing) -> Answer:
     """Pages by `after_id`; 20 rows by default, 1000 at most, which is refused beyond."""
-    size = _number(asked.one("limit"), 20)
+    size = number(asked.one("limit"), 20)
     if "anthropic-version" not in asked.headers:
         return refusal(400, "invalid_request_error", "anthropic-version: header is required")
     if size is None or not 1 <= size <= 1000:  # noqa: PLR2004 - their limit
@@ -83,7 +85,7 @@ def _gemini(asked: Asked, listing: Listing) -> Answer:
 
     A token names the row before the page, so that a list that changes meanwhile does not shift.
     """
-    size = _number(asked.one("pageSize"), 50)
+    size = number(asked.one("pageSize"), 50)
     start = _start(asked.one("pageToken"), listing.rows)
     if not size or start is None:
         return refusal(400, "INVALID_ARGUMENT", "bad pageSize or pageToken")
@@ -98,8 +100,8 @@ def _gemini(asked: Asked, listing: Listing) -> Answer:
 def _openrouter(asked: Asked, listing: Listing) -> Answer:
     """Everything at once, unless a `limit` or the server's own page size bounds it."""
     total = len(listing.rows)
-    start = _number(asked.one("offset"), 0)
-    size = _number(asked.one("limit"), listing.page_size or total or 1)
+    start = number(asked.one("offset"), 0)
+    size = number(asked.one("limit"), listing.page_size or total or 1)
     if start is None or not size:
         return refusal(400, "invalid_request", "bad offset or limit")
     end = start + min(size, listing.page_size or size)
@@ -129,18 +131,18 @@ def _show(asked: Asked, listing: Listing) -> Answer:
 
 
 SHAPES: dict[str, Shape] = {
-    "openai": Shape("/v1", "/models", "id", _plain, _bearer),
-    "openrouter": Shape("/api/v1", "/models", "id", _openrouter, _bearer),
-    "mistral": Shape("/v1", "/models", "id", _mistral, _bearer),
+    "openai": Shape("/v1", "/models", "id", _plain, bearer),
+    "openrouter": Shape("/api/v1", "/models", "id", _openrouter, bearer),
+    "mistral": Shape("/v1", "/models", "id", _mistral, bearer),
     "anthropic": Shape("", "/v1/models", "id", _anthropic, lambda a: a.headers.get("x-api-key")),
     "gemini": Shape(
         "/v1beta", "/models", "name", _gemini, lambda a: a.headers.get("x-goog-api-key")
     ),
-    "ollama": Shape("", "/api/tags", "name", _ollama, _bearer, {"/api/show": _show}),
+    "ollama": Shape("", "/api/tags", "name", _ollama, bearer, {"/api/show": _show}),
 }
 
 
-def _number(text: str | None, default: int) -> int | None:
+def number(text: str | None, default: int) -> int | None:
     """Read a whole number; None where it is none."""
     if text is None:
         return default

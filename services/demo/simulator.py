@@ -21,6 +21,7 @@ from typing import Self
 from events.base import Instant
 from services.demo.exchange import Answer, Asked, read, send
 from services.demo.listener import HOST, Listener
+from services.demo.more_shapes import MORE
 from services.demo.rows import ROWS, Row
 from services.demo.script import Faults
 from services.demo.shapes import SHAPES, Listing, refusal
@@ -60,7 +61,7 @@ class Site:
         self.faults = Faults()
         self.requests: list[Asked] = []
         self.answered = 0
-        self._shape = SHAPES[dialect]
+        self._shape = SHAPES[dialect] if dialect in SHAPES else MORE[dialect]
         self._now = now
         self._remember = remember
         self._listener = Listener(self._serve, port)
@@ -91,8 +92,13 @@ class Site:
     def rows(self) -> list[Row]:
         """Return the rows of the list as it is now."""
         models = self.models() if callable(self.models) else self.models
-        minimal = ROWS[self.dialect]
-        return [minimal({"id": m}, self.name) if isinstance(m, str) else m for m in models]
+        return [self._row(model) if isinstance(model, str) else model for model in models]
+
+    def _row(self, id: str) -> Row:
+        """Return the least that a row of this dialect says."""
+        if (minimal := ROWS.get(self.dialect)) is not None:
+            return minimal({"id": id}, self.name)
+        return {self._shape.named: id}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         going = True
@@ -110,7 +116,7 @@ class Site:
         detail = shape.details.get(path)
         if path != shape.path and detail is None:
             return refusal(404, "not_found_error", f"no {asked.path} here")
-        if asked.method != ("POST" if detail else "GET"):
+        if asked.method != (shape.method if detail else "GET"):
             return refusal(405, "method_not_allowed", f"no {asked.method} for {asked.path}")
         if self.key is not None and shape.presented(asked) != self.key:
             return refusal(401, "authentication_error", "invalid API key")
