@@ -48,7 +48,7 @@ ROWS = {
 }
 """Where the rows are in a dialect's answer; elsewhere under `data`, or it is an array."""
 ANSWERS = {"openrouter_provider": "groq"}
-PAGED = (
+PAGED: tuple[str, ...] = (
     "anthropic",
     "azure_management",
     "cloudflare",
