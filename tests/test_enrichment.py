@@ -18,7 +18,7 @@ from events.decide.models import Policy, decide
 from events.models import CapabilityGained, CapabilityLost, ModelAdded, ModelUpdated
 from events.record import Lifecycle, ModelRecord, leaves, stated
 from services.refresher.filling import filling
-from services.refresher.models_dev import SOURCE, NoOffers, Offers, read
+from services.refresher.models_dev import MOST_VALUES, SOURCE, NoOffers, Offers, read
 from tests.support.runs import saw
 from tests.support.strategies import START, records
 
@@ -406,6 +406,13 @@ def test_what_does_not_decode_is_passed_over() -> None:
 def test_a_document_that_tells_of_no_model_is_none(body: bytes) -> None:
     with pytest.raises(NoOffers):
         read(body)
+
+
+def test_a_document_of_too_many_values_is_not_even_looked_at() -> None:
+    rows = b",".join(b'"%d":0' % number for number in range(MOST_VALUES))
+
+    with pytest.raises(NoOffers):
+        read(b'{"openai": {"models": {' + rows + b"}}}")
 
 
 def test_its_age_is_that_of_its_newest_row() -> None:

@@ -21,6 +21,8 @@ SOURCE = "models.dev"
 NAMES = frozenset(name for row in BUILTIN.values() for name in row.models_dev)
 """Their names of the providers that are built in; the others' models are passed over."""
 LARGEST_ROW = 65_536
+MOST_VALUES = 700_000
+"""Values of a document, some 22 a model: more would cost hundreds of megabytes to look at."""
 COSTS = {
     "input": "input",
     "output": "output",
@@ -115,8 +117,10 @@ NOTHING = Offers({})
 def read(body: bytes) -> Offers:
     """Read their `api.json`; what of it does not decode is passed over.
 
-    Raises NoOffers where nothing is left.
+    Raises NoOffers where nothing is left, or where there is too much to be true.
     """
+    if body.count(b":") > MOST_VALUES:
+        raise NoOffers(f"a document of more than {MOST_VALUES} values")
     try:
         document = _document.decode(body)
     except rows.UNREADABLE as error:
