@@ -80,7 +80,8 @@ def describe(reference: Reference) -> str:
             return f"file {path}"
         case {"command": [program, *_]}:
             return f"command {program}"
-    return "nothing"
+        case _:
+            return "nothing"
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
