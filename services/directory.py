@@ -69,8 +69,8 @@ class DataDirectory:
             url = self.url_file.read_text().strip()
         except FileNotFoundError:
             return None
-        address = urlsplit(url)
         try:
+            address = urlsplit(url)
             with socket.create_connection((address.hostname, address.port or 4222), LOOK_SECONDS):
                 return url
         except (OSError, ValueError):

@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.codec import decode, encode
+from events.decide.providers import Settings, evolve, register
+from services.config import (
+    Config,
+    ConfigError,
+    Schedule,
+    describe,
+    format_duration,
+    load,
+    parse_duration,
+    provider_of,
+    table_of,
+)
+
+CONTRACT = """
+data = ".modelog"
+[nats]
+url = "nats://127.0.0.1:4222"
+monitor_url = "http://127.0.0.1:8222"
+credentials = { file = "/run/secrets/nats.creds" }
+replicas = 1
+audit_max_age = "400d"
+[refresh]
+interval = "5m"
+timeout = "30s"
+max_concurrency = 5
+attempts = 3
+base_delay = "1s"
+max_delay = "30s"
+multiplier = 2.0
+retry_on = ["connect", "timeout", "dns", "server", "overloaded", "rate_limited"]
+max_response_bytes = 16777216
+removal_scans = 3
+removal_hold = "24h"
+shrink_guard = 0.2
+[health]
+enabled = true
+interval = "60s"
+timeout = "10s"
+failure_threshold = 3
+recovery_threshold = 2
+unhealthy_threshold = 0.5
+[enrichment]
+sources = ["models.dev"]
+url = "https://models.dev/api.json"
+interval = "24h"
+[[providers]]
+name = "openai"
+dialect = "openai"
+base_url = "https://api.openai.com/v1"
+api_key = { env = "OPENAI_API_KEY" }
+credentials = { access_key_id = { env = "AWS_ACCESS_KEY_ID" } }
+options = { region = "us-east-1" }
+enabled = true
+priority = 0
+headers = { }
+refresh = { interval = "10m" }
+health = { endpoints = ["/health"] }
+"""
+
+ACME = '[[providers]]\nname = "acme"\ndialect = "openai"\nbase_url = "https://acme.example/v1"\n'
+
+
+def configured(text: str, folder: Path, **environ: str) -> Config:
+    file = folder / "modelog.toml"
+    file.write_text(text)
+    return load(file, environ=environ, cwd=folder)
+
+
+def errors(text: str, folder: Path, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        configured(text, folder, **environ)
+    assert str(caught.value).splitlines() == caught.value.errors
+    return caught.value.errors
+
+
+def test_everything_that_the_contract_shows_is_accepted(tmp_path: Path) -> None:
+    config = configured(CONTRACT, tmp_path)
+    provider = config.providers[0]
+
+    assert config.data == tmp_path / ".modelog"
+    assert config.nats.audit_max_age == 400 * 86_400
+    assert config.nats.credentials == {"file": "/run/secrets/nats.creds"}
+    assert config.refresh.removal_hold == 86_400
+    assert Schedule.from_settings(provider).interval == 600
+    assert Schedule.from_settings(provider).timeout == 30
+    assert provider.credential == {"env": "OPENAI_API_KEY"}
+    assert provider.health["endpoints"] == ["/health"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("dat = 1", 'dat: unknown key; did you mean "data"?'),
+        ("data = 3", "data: 3 is no text"),
+        ("data = ''", 'data: "" is no text'),
+        ('providers = "x"', 'providers: "x" is no list'),
+        ("[nats]\nurl = 'http://x'", 'nats.url: "http://x" is no address; nats://'),
+        ("[nats]\nurl = 'nats://u:hush@x'", "nats.url: an address must not hold a password"),
+        ("[nats]\nreplicas = 0", "nats.replicas: 0 is not a whole number from 1 to 5"),
+        ("[nats]\naudit_max_age = '1m'", 'nats.audit_max_age: "1m" is too short'),
+        ("[nats]\ncredentials = 'hush'", "nats.credentials: *** is a literal"),
+        ("[refresh]\ninterval = 'sixty'", '"sixty" is no duration; write "30s", "5m" or "1h30m"'),
+        ("[refresh]\ninterval = 300", "refresh.interval: 300 is no duration"),
+        ("[refresh]\ninterval = '500ms'", 'refresh.interval: "500ms" is too short; at least "1s"'),
+        ("[refresh]\ntimeout = '10m'", 'refresh.timeout: "10m" does not fit'),
+        ("[refresh]\nbase_delay = '1m'\nmax_delay = '1s'", "must not be below base_delay"),
+        ("[refresh]\nmax_concurrency = 0", "refresh.max_concurrency: 0 is not a whole number"),
+        ("[refresh]\nattempts = true", "refresh.attempts: true is not a whole number"),
+        ("[refresh]\nmultiplier = 0.5", "refresh.multiplier: 0.5 is not a number at least 1"),
+        ("[refresh]\nmultiplier = nan", "refresh.multiplier: nan is not a number"),
+        ("[refresh]\nretry_on = ['conect']", 'did you mean "connect"?'),
+        ("[refresh]\nretry_on = 'connect'", "is no list; allowed in it: connect"),
+        ("[refresh]\nmax_response_bytes = 1", "refresh.max_response_bytes: 1 is not"),
+        ("[refresh]\nremoval_scans = 0", "refresh.removal_scans: 0 is not"),
+        ("[refresh]\nremoval_hold = 'x'", 'refresh.removal_hold: "x" is no duration'),
+        ("[refresh]\nshrink_guard = 0", "refresh.shrink_guard: 0 is not a number above 0"),
+        ("[refresh]\nshrink_guard = 2", "refresh.shrink_guard: 2 is not a number above 0"),
+        ("[health]\ninterval = '5s'", 'health.interval: "5s" is too short; at least "10s"'),
+        ("[health]\nenabled = 'yes'", 'health.enabled: "yes" is neither true nor false'),
+        ("[health]\nfailure_threshold = 0", "health.failure_threshold: 0 is not"),
+        ("[health]\nunhealthy_threshold = 0", "health.unhealthy_threshold: 0 is not"),
+        ("[health]\nfailure_treshold = 3", 'did you mean "failure_threshold"?'),
+        ("[enrichment]\nsources = ['model.dev']", 'did you mean "models.dev"?'),
+        ("[enrichment]\nurl = 'ftp://x'", "enrichment.url"),
+        ("[[providers]]\ndialect = 'openai'", "providers[1]: name: missing"),
+        ("[[providers]]\nname = 'All'", 'providers[1] "All": name: "All" is no name'),
+        ("[[providers]]\nname = 'all'", '"all" is reserved'),
+        ("[[providers]]\nname = 3", "providers[1]: name: 3 is no name"),
+        ("[[providers]]\nname = 'opnai'", 'is not built in (did you mean "openai"?)'),
+        ("[[providers]]\nname = 'acme'\ndialect = 'openai'", "base_url: missing"),
+        ("[[providers]]\nname = 'acme'\ndialect = 'opnai'", 'did you mean "openai"?'),
+        (ACME + "base_ul = 'x'", 'base_ul: unknown key; did you mean "base_url"?'),
+        (ACME + "api_key = 'sk-hush'", "api_key: *** is a literal; a secret is a reference"),
+        (ACME + "api_key = { nev = 'X' }", "api_key: no reference to a secret"),
+        (ACME + "credentials = { a = 'hush' }", "credentials: a: *** is a literal"),
+        (ACME + "headers = { Authorization = 'hush' }", "headers: Authorization: *** is a literal"),
+        (ACME + "options = 3", "options: 3 is no table"),
+        (ACME + "enabled = 1", "enabled: 1 is neither true nor false"),
+        (ACME + "priority = 'high'", 'priority: "high" is not a whole number from -9 to 9'),
+        (ACME + "refresh = { interval = 'x' }", 'refresh.interval: "x" is no duration'),
+        (ACME + "refresh = { intervall = '1m' }", 'did you mean "interval"?'),
+        (ACME + "health = { interval = '1s' }", 'health.interval: "1s" is too short'),
+        (ACME + ACME, "name: used by providers[1] already"),
+        ("[[providers]]\nname = 'bedrock'", "options.region: missing"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_its_value_and_the_way_out(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    found = errors(text, tmp_path)
+
+    assert len(found) == 1
+    assert found[0].startswith("modelog.toml: ")
+    assert says in found[0]
+    assert "hush" not in found[0]
+
+
+def test_every_mistake_is_told_at_once_a_line_each(tmp_path: Path) -> None:
+    found = errors(
+        "dat = 1\n[refresh]\ninterval = 'sixty'\nattempts = 0\n" + ACME + "enabled = 1", tmp_path
+    )
+
+    assert [line.split(": ")[1] for line in found] == [
+        "dat",
+        "refresh.interval",
+        "refresh.attempts",
+        'providers[1] "acme"',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["not toml", "a = \n", "[nats\n"], ids=["words", "no value", "no end"]
+)
+def test_a_file_that_is_no_toml_is_named(text: str, tmp_path: Path) -> None:
+    assert errors(text, tmp_path)[0].startswith("modelog.toml: no TOML: ")
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
+        load(None, environ={"MODELOG_CONFIG": "gone.toml"}, cwd=tmp_path)
+
+
+def test_without_a_file_those_serve_whose_keys_are_there(tmp_path: Path) -> None:
+    environ = {
+        "ANTHROPIC_API_KEY": "k",
+        "GEMINI_API_KEY": "",
+        "GOOGLE_API_KEY": "k",
+        "CLOUDFLARE_API_TOKEN": "k",
+        "GITHUB_TOKEN": "k",
+    }
+    providers = {one.name: one for one in load(None, environ=environ, cwd=tmp_path).providers}
+
+    assert sorted(providers) == ["anthropic", "gemini", "ollama", "openrouter"]
+    assert providers["gemini"].credential == {"env": "GOOGLE_API_KEY"}
+    assert providers["openrouter"].credential == {"env": "OPENROUTER_API_KEY"}
+    assert providers["ollama"].credential is None
+
+
+def test_an_option_comes_from_the_environment_where_the_file_is_silent(tmp_path: Path) -> None:
+    text = "[[providers]]\nname = 'bedrock'\n"
+    told = configured(text, tmp_path, AWS_REGION="eu-west-1").providers[0]
+    written = configured(
+        text + "options = { region = 'us-east-1' }", tmp_path, AWS_REGION="eu-west-1"
+    ).providers[0]
+
+    assert told.base_url == "https://bedrock.eu-west-1.amazonaws.com"
+    assert written.base_url == "https://bedrock.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("box:8080", "http://box:8080"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104 - what Ollama's users write
+        ("https://ollama.example", "https://ollama.example:443"),
+    ],
+)
+def test_ollama_is_where_its_own_variable_says(host: str, url: str, tmp_path: Path) -> None:
+    config = load(None, environ={"OLLAMA_HOST": host}, cwd=tmp_path)
+
+    assert {one.name: one.base_url for one in config.providers}["ollama"] == url
+
+
+def test_a_local_server_s_absences_are_believed_at_once(tmp_path: Path) -> None:
+    text = "[[providers]]\nname = 'ollama'\n[[providers]]\nname = 'vllm'\n"
+    usual = configured(text, tmp_path).providers
+    written = configured(text + "refresh = { removal_hold = '1h' }", tmp_path).providers
+
+    for one in usual:
+        assert Schedule.from_settings(one).removal_hold == 0
+        assert Schedule.from_settings(one).removal_scans == 1
+    assert Schedule.from_settings(written[1]).removal_hold == 3600
+
+
+def test_a_provider_overrides_key_by_key(tmp_path: Path) -> None:
+    text = "[refresh]\nattempts = 5\nremoval_scans = 4\n" + ACME + "refresh = { attempts = 2 }"
+    schedule = Schedule.from_settings(configured(text, tmp_path).providers[0])
+
+    assert (schedule.attempts, schedule.removal_scans) == (2, 4)
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "modelog.toml").write_text("data = 'filed'\n[nats]\nurl = 'nats://filed:1'\n")
+    environ = {"MODELOG_DATA": "told", "MODELOG_NATS_URL": "nats://told:1"}
+    filed = load(None, environ={}, cwd=tmp_path)
+    told = load(None, environ=environ, cwd=tmp_path)
+    given_ = load(
+        None, data=Path("given"), nats_url="nats://given:1", environ=environ, cwd=tmp_path
+    )
+
+    assert [one.data.name for one in (filed, told, given_)] == ["filed", "told", "given"]
+    assert [one.nats.url for one in (filed, told, given_)] == [
+        "nats://filed:1",
+        "nats://told:1",
+        "nats://given:1",
+    ]
+
+
+def test_a_bad_url_in_the_environment_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\$MODELOG_NATS_URL"):
+        load(None, environ={"MODELOG_NATS_URL": "x"}, cwd=tmp_path)
+
+
+def test_a_registered_provider_is_not_reconfigured_at_the_next_start(tmp_path: Path) -> None:
+    """What the log gives back equals what the file says, to the last type."""
+    for settings in configured(CONTRACT, tmp_path).providers:
+        event = register({}, settings, "2026-01-01T00:00:00.000Z")
+        assert event is not None
+        known = evolve({}, decode(encode(event)))  # type: ignore[arg-type]  # a provider's
+
+        assert known == {settings.name: settings}
+        assert register(known, settings, "2026-01-02T00:00:00.000Z") is None
+
+
+def test_settings_survive_being_written_as_a_table(tmp_path: Path) -> None:
+    config = configured(CONTRACT.replace("[nats]", "[nats]\n"), tmp_path)
+    settings = msgspec.structs.replace(config.providers[0], origin="command")
+    again = provider_of(table_of(settings), config=config, environ={})
+
+    assert again == settings
+
+
+def test_a_provider_of_a_command_has_the_usual_settings_of_the_file(tmp_path: Path) -> None:
+    config = configured("[refresh]\nattempts = 7\n", tmp_path)
+    table = {"name": "acme", "dialect": "openai", "base_url": "http://x/v1"}
+    settings = provider_of(table, config=config, environ={})
+
+    assert Schedule.from_settings(settings).attempts == 7
+    assert settings.origin == "command"
+
+
+def test_the_effective_configuration_shows_references_and_durations(tmp_path: Path) -> None:
+    told = describe(configured(CONTRACT, tmp_path))
+    provider = told["providers"][0]
+
+    assert told["refresh"]["removal_hold"] == "1d"
+    assert provider["api_key"] == {"env": "OPENAI_API_KEY"}
+    assert provider["refresh"]["interval"] == "10m"
+
+
+@given(st.integers(1, 10_000_000))
+def test_any_interval_alone_is_a_whole_configuration(
+    tmp_path_factory: pytest.TempPathFactory, seconds: int
+) -> None:
+    text = f'[refresh]\ninterval = "{format_duration(seconds)}"\n' + ACME
+    schedule = Schedule.from_settings(configured(text, tmp_path_factory.mktemp("c")).providers[0])
+
+    assert schedule.interval == seconds
+    assert schedule.timeout <= schedule.interval
+
+
+@given(st.integers(0, 10**12))
+def test_a_duration_reads_as_it_was_written(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds / 1000)) == milliseconds / 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("30s", 30), ("5m", 300), ("1h30m", 5400), ("400d", 34_560_000), ("0", 0)],
+)
+def test_durations_are_what_people_write(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1m1h", "-1s", "1.5s", "1 s", "5M", "٣s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        parse_duration(text)
+
+
+def test_settings_need_no_more_than_a_name() -> None:
+    assert Settings(name="x", dialect="openai", base_url="http://x").enabled
