@@ -15,97 +15,25 @@ from typing import Any
 import msgspec
 
 from events.decide.providers import Settings
-from services import leaves
 from services.durations import format_duration, parse_duration
 from services.leaves import BadValue, Read, nearest
 from services.provider_settings import PROVIDER, automatic, provider
-from services.settings import RETRY_ON, Config, Enrichment, Nats, Refresh, Schedule, refreshing
+from services.sections import ENRICHMENT, HEALTH, NATS, REFRESH, ROOT
+from services.settings import Config, Enrichment, Nats, Refresh, Schedule, refreshing
 
 __all__ = [
     "Config",
     "ConfigError",
     "Schedule",
-    "describe",
     "environment",
     "format_duration",
     "load",
     "parse_duration",
     "provider_of",
-    "table_of",
 ]
 
 FILE = "modelog.toml"
 DATA = ".modelog"
-
-NATS: dict[str, Read] = {
-    "url": leaves.address("nats", "tls", "ws", "wss"),
-    "monitor_url": leaves.address("http", "https"),
-    "credentials": leaves.reference,
-    "replicas": leaves.whole(1, 5),
-    "audit_max_age": leaves.duration(least=3600, zero=True),
-}
-REFRESH: dict[str, Read] = {
-    "interval": leaves.duration(least=1),
-    "timeout": leaves.duration(),
-    "max_concurrency": leaves.whole(1, 1000),
-    "attempts": leaves.whole(1, 20),
-    "base_delay": leaves.duration(),
-    "max_delay": leaves.duration(),
-    "multiplier": leaves.number(1),
-    "retry_on": leaves.words(RETRY_ON),
-    "max_response_bytes": leaves.whole(1024),
-    "removal_scans": leaves.whole(1),
-    "removal_hold": leaves.duration(zero=True),
-    "shrink_guard": leaves.number(0, 1, above=True),
-}
-ENRICHMENT: dict[str, Read] = {
-    "sources": leaves.words(("models.dev",)),
-    "url": leaves.address("http", "https"),
-    "interval": leaves.duration(least=60),
-}
-_table = leaves.anything(dict, "table")
-_array = leaves.anything(list, "list")
-HEALTH: dict[str, Read] = {
-    "enabled": leaves.truth,
-    "interval": leaves.duration(least=10),
-    **{
-        name: leaves.duration()
-        for name in (
-            *("confirm_interval", "timeout", "connect_timeout", "slow_after", "cycle_deadline"),
-            *("window", "throttle_hold", "relapse_window", "blocked_interval"),
-            *("down_slow_after", "down_interval"),
-        )
-    },
-    **{
-        name: leaves.whole(1)
-        for name in (
-            *("failure_threshold", "recovery_threshold", "min_samples", "partial_threshold"),
-            *("block_threshold", "throttle_threshold", "relapse_cap", "max_concurrency"),
-            "per_host",
-        )
-    },
-    "check_retries": leaves.whole(0, 3),
-    "unhealthy_threshold": leaves.number(0, 1, above=True),
-    "degraded_threshold": leaves.number(0, 1, above=True),
-    "flap_high": leaves.number(0, 100),
-    "flap_low": leaves.number(0, 100),
-    "stale_factor": leaves.number(1, above=True),
-    "rate_limit": leaves.text,
-    "critical": leaves.truth,
-    "endpoints": _array,
-    "checks": _array,
-    "depends_on": _array,
-    "maintenance": _array,
-    "witnesses": _array,
-}
-ROOT: dict[str, Read] = {
-    "data": leaves.text,
-    "nats": _table,
-    "refresh": _table,
-    "health": _table,
-    "enrichment": _table,
-    "providers": _array,
-}
 
 
 class ConfigError(Exception):
@@ -324,44 +252,3 @@ def provider_of(
     if found is None or reader.errors:
         raise ConfigError(reader.errors)
     return msgspec.structs.replace(found, origin="command")
-
-
-def table_of(settings: Settings) -> dict[str, Any]:
-    """Return *settings* as the `[[providers]]` table that they might have come from."""
-    told = _provider(settings)
-    given = {key: told[key] for key in ("name", "dialect", "base_url", "enabled", "priority")}
-    rest = ("api_key", "credentials", "headers", "options", "refresh", "health")
-    return {**given, **{key: told[key] for key in rest if told[key]}}
-
-
-def describe(config: Config) -> dict[str, Any]:
-    """Return the effective configuration as it would be written: secrets as references."""
-    return {
-        "source": str(config.source) if config.source else None,
-        "data": str(config.data),
-        "nats": _written(config.nats),
-        "refresh": _written(config.refresh),
-        "health": {key: _text(key, value) for key, value in config.health.items()},
-        "enrichment": _written(config.enrichment),
-        "providers": [_provider(one) for one in config.providers],
-    }
-
-
-def _written(section: msgspec.Struct) -> dict[str, Any]:
-    return {key: _text(key, value) for key, value in msgspec.to_builtins(section).items()}
-
-
-def _text(key: str, value: object) -> object:
-    timed = HEALTH.get(key) or REFRESH.get(key) or NATS.get(key) or ENRICHMENT.get(key)
-    called = getattr(timed, "__qualname__", "")
-    if called.startswith("duration.") and isinstance(value, float):
-        return format_duration(value)
-    return value
-
-
-def _provider(settings: Settings) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(settings)
-    refresh = {key: _text(key, value) for key, value in told.pop("schedule").items()}
-    told["api_key"] = told.pop("credential")
-    told["health"] = {key: _text(key, value) for key, value in told["health"].items()}
-    return {**told, "refresh": refresh}

@@ -13,13 +13,12 @@ from services.config import (
     Config,
     ConfigError,
     Schedule,
-    describe,
     format_duration,
     load,
     parse_duration,
     provider_of,
-    table_of,
 )
+from services.effective import describe, table_of
 
 CONTRACT = """
 data = ".modelog"

@@ -12,7 +12,6 @@ import typer
 from events.subjects import STREAMS
 from projections import Catalogue
 from projections.database import NoCatalogue
-from services import config as configuration
 from services.cli.failures import UNREACHABLE, Refusal
 from services.cli.log import connection
 from services.cli.options import AsJson, DataDir, settings
@@ -20,6 +19,7 @@ from services.cli.output import write, write_object
 from services.cli.tables import Column, write_record, write_table
 from services.config import Config
 from services.directory import DataDirectory
+from services.effective import describe
 from services.jetstream.connect import NoServer
 from services.jetstream.read import NoAnswer, NoStream, info
 
@@ -59,7 +59,7 @@ def status(
     """
     found = settings(Path(config) if config else None, data)
     if effective:
-        write_object(configuration.describe(found))
+        write_object(describe(found))
         return
     told = asyncio.run(_gathered(found))
     if told["server"] is None and told["catalogue"] is None:

@@ -19,7 +19,8 @@ from events.requests import Register, Update
 from events.subjects import FACTS
 from services import clock
 from services.broker import CommandRefused
-from services.config import Config, ConfigError, environment, provider_of, table_of
+from services.config import Config, ConfigError, environment, provider_of
+from services.effective import table_of
 from services.jetstream.append import MOST, SequenceConflict
 from services.jetstream.connect import Client
 from services.jetstream.read import pages
