@@ -242,6 +242,20 @@ async def test_turned_off_it_tells_nothing(tmp_path: Path, source: Source) -> No
         assert _window(enrichment, "gpt-4o") is None
 
 
+@pytest.mark.parametrize(("name", "state"), [("openai", "deprecated"), ("anthropic", "active")])
+async def test_a_provider_that_tells_where_its_models_stand_is_not_contradicted(
+    tmp_path: Path, source: Source, name: str, state: str
+) -> None:
+    models = {f"x{number}": {"status": "deprecated"} for number in range(3000)}
+    source.says({name: {"models": models}})
+    async with _enrichment(tmp_path, source) as enrichment:
+        await enrichment.ask()
+        settings = Settings(name=name, dialect=name, base_url="http://127.0.0.1:9")
+        record = enrichment.of(settings)(ModelRecord(id="x1", name="x1"))
+
+    assert record.lifecycle.state == state
+
+
 class _Followed(NamedTuple):
     enrichment: Enrichment
     passes: list[str]

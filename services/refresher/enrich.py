@@ -35,6 +35,10 @@ BASE_DELAY = 300.0
 DOUBTS = 3
 """How often in a row a document that lost more than half must come before it is believed."""
 LONGEST_ETAG = 256
+TELL_LIFECYCLE = (
+    *("anthropic", "azure", "azure_management", "bedrock", "cohere", "together_catalog", "vertex"),
+)
+"""Dialects whose rows all say where a model stands, active included."""
 
 
 class Enrichment:
@@ -81,7 +85,10 @@ class Enrichment:
         if builtin is None or not builtin.models_dev:
             return plain
         self._needed.set()
-        return filling(self._said(), builtin.models_dev) if self.on else plain
+        if not self.on:
+            return plain
+        silent = settings.dialect not in TELL_LIFECYCLE
+        return filling(self._said(), builtin.models_dev, lifecycle=silent)
 
     def _said(self) -> Offers:
         """Return what is known, the younger of what was kept and what was installed at first."""

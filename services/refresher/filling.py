@@ -23,15 +23,22 @@ MOST = 20_000
 """Filled records that are remembered, so that an unchanged row is not filled again."""
 
 
-def filling(offers: Offers, names: tuple[str, ...]) -> Enrich:
-    """Return what fills records with what *offers* says under *names*."""
+def filling(offers: Offers, names: tuple[str, ...], *, lifecycle: bool = True) -> Enrich:
+    """Return what fills records with what *offers* says under *names*.
+
+    Without *lifecycle*, nothing is said of that: where a provider states it for each model, active
+    is its word, too, although a record does not tell that from silence.
+    """
     done: dict[str, tuple[ModelRecord, ModelRecord]] = {}
 
     def enrich(record: ModelRecord) -> ModelRecord:
         last = done.get(record.id)
         if last is not None and last[0] == record:
             return last[1]
-        filled = merge(record, offers.of(names, record), SOURCE)
+        said = offers.of(names, record)
+        if not lifecycle:
+            said = {path: value for path, value in said.items() if path != "lifecycle.state"}
+        filled = merge(record, said, SOURCE)
         if filled is not record:
             if len(done) >= MOST:
                 done.clear()
