@@ -29,6 +29,7 @@ COLUMNS = (
     Column("FOLDED", lambda row: _number(row["folded"]), right=True),
     Column("LAG", lambda row: _number(row["lag"]), right=True),
 )
+_HITS = "SELECT count(*), coalesce(sum(not_modified), 0) FROM refreshes WHERE outcome = 'succeeded'"
 STOPPED = "not running; start it with `modelog up`"
 
 
@@ -81,7 +82,7 @@ async def _gathered(config: Config) -> dict[str, Any]:
         "server": last and {"url": last["url"]},
         "catalogue": known and known.pop("catalogue"),
         "streams": [_stream(name, (last or {}).get(name), folded.get(name)) for name in STREAMS],
-        **(known or {"providers": None, "models": None, "unknown_events": None}),
+        **(known or {"providers": None, "refreshes": None, "models": None, "unknown_events": None}),
     }
 
 
@@ -126,11 +127,19 @@ def _catalogue(directory: DataDirectory) -> dict[str, Any] | None:
                         if one.enabled and one.refresh_outcome in {"failed", "quarantined"}
                     ],
                 },
+                "refreshes": _hits(opened),
                 "models": opened.counts(),
                 "unknown_events": opened.unknown_events(),
             }
     except NoCatalogue:
         return None
+
+
+def _hits(opened: Catalogue) -> dict[str, Any]:
+    """Return how many refreshes succeeded, and the share of them that had nothing to decode."""
+    ((succeeded, unchanged),) = opened.query(_HITS).rows
+    rate = round(unchanged / succeeded, 4) if succeeded else None
+    return {"succeeded": succeeded, "not_modified": unchanged, "hit_rate": rate}
 
 
 def _stream(name: str, last: int | None, folded: int | None) -> dict[str, Any]:
@@ -163,10 +172,17 @@ def _write(told: dict[str, Any]) -> None:
         [
             ("providers", f"{providers['registered']}: {outcomes or 'none registered'}"),
             ("failing", " ".join(providers["failing"])),
+            ("refreshes", _told(told["refreshes"])),
             ("models", f"{models['listed']:,} listed, {models['missing']:,} missing"),
             ("unknown events", told["unknown_events"] or None),
         ]
     )
+
+
+def _told(hits: dict[str, Any]) -> str | None:
+    if not hits["succeeded"]:
+        return None
+    return f"{hits['succeeded']:,} succeeded, {hits['hit_rate']:.0%} of them unchanged"
 
 
 def _file(kept: dict[str, Any]) -> str:
