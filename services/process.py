@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
@@ -23,7 +24,13 @@ from services import clock as clocks
 from services.clock import Clock
 from services.config import Config
 from services.jetstream.append import Log, NotAppended
-from services.jetstream.connect import Client, close, connect
+from services.jetstream.connect import (
+    PING_SECONDS,
+    RECONNECT_WAIT_SECONDS,
+    Client,
+    close,
+    connect,
+)
 from services.keys import resolve
 from services.logs import say
 
@@ -45,6 +52,8 @@ class Host:
         self.clock = clock
         self.nc = nc
         self.log = log
+        self.hung_up = asyncio.Event()
+        """Set by SIGHUP, which asks to read the configuration again."""
 
     def seal(
         self, event: Event, *, correlation_id: str | None = None, causation_id: str | None = None
@@ -113,12 +122,14 @@ async def serve(
     )
     try:
         host = Host(name, config, clocks.system(), nc, await Log.open(nc))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, host.hung_up.set)
         broker = NatsBroker(
             url,
             name=f"modelog-{name}-commands",
             inbox_prefix=f"_INBOX_{name}",
             max_reconnect_attempts=-1,
-            ping_interval=5,
+            reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
+            ping_interval=PING_SECONDS,
             graceful_timeout=GRACE,
             serializer=MsgSpecSerializer(),
             logger=None,

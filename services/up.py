@@ -10,15 +10,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from services import clock
 from services.config import Config
 from services.directory import DataDirectory
 from services.group import Group
 from services.jetstream.connect import close, connect
-from services.jetstream.server import Server
+from services.jetstream.server import Server, ServerFailed
 from services.jetstream.setup import ensure
 from services.logs import say
 from services.process import nats_credentials
-from services.supervisor import Child, Supervisor
+from services.supervisor import LONGEST, SHORTEST, STEADY, Child, Supervisor
 
 PORT = 4222
 """The wish of an embedded server; where it is taken, a free one is used."""
@@ -26,10 +27,6 @@ STOP_SECONDS = 2.5
 """Seconds that the server has to end: with the processes before it, `up` stops within ten."""
 PROCESSES = ("projector", "refresher")
 """In the order in which they start; they stop in the other one, so that the last facts are read."""
-
-
-class ServerLost(Exception):
-    """The embedded server could not be started again."""
 
 
 @asynccontextmanager
@@ -98,11 +95,30 @@ class _Keeper:
         self._task = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
+        wait = SHORTEST
         while True:
+            began = _now()
             code = await self.server.process.wait()
+            if _now() - began > STEADY:
+                wait = SHORTEST
             say("restarts", level=logging.WARNING, process="nats-server", code=code)
-            port = self.server.port
-            self.server = await Server.start(self._store, port=port, process_group=self._group)
+            while not await self._again(self.server.port):
+                await asyncio.sleep(clock.uniform(wait / 2, wait))
+                wait = min(2 * wait, LONGEST)
+
+    async def _again(self, port: int) -> bool:
+        """Start the server again; False where it does not start, or not on its port."""
+        try:
+            server = await Server.start(self._store, port=port, process_group=self._group)
+        except ServerFailed as error:
+            say("not started", level=logging.ERROR, process="nats-server", error=str(error))
+            return False
+        if server.port != port:
+            say("not started", level=logging.ERROR, process="nats-server", taken=port)
+            await server.stop(STOP_SECONDS)
+            return False
+        self.server = server
+        return True
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -136,3 +152,8 @@ async def up(config: Config, *, arguments: Sequence[str] = ()) -> None:
         loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
         await told.wait()
         say("stops")
+
+
+def _now() -> float:
+    """Real seconds, also in the demo: a server that dies does so in real time."""
+    return asyncio.get_running_loop().time()

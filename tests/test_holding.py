@@ -112,12 +112,27 @@ def test_models_that_lack_the_same_since_the_same_moment_are_one_group() -> None
 
 
 def test_a_group_too_long_for_an_event_names_no_model() -> None:
-    fits = {f"{n:0100}": {"name": START} for n in range(LONGEST // 100)}
+    fits = {f"{n:0100}": {"name": START} for n in range(LONGEST // 103)}
     (whole,) = grouped(fits)
-    (cut,) = grouped(fits | {"m": {"name": START}})
+    (cut,) = grouped(fits | {"m" * 100: {"name": START}})
 
     assert whole.models == sorted(fits)
     assert cut == Held(since=START, paths=["name"], models=[])
+
+
+def test_ids_count_by_their_bytes_in_an_event() -> None:
+    (cut,) = grouped({f"{n:03}{'模' * 40}": {"name": START} for n in range(LONGEST // 100)})
+
+    assert cut.models == []
+
+
+def test_too_many_groups_for_an_event_name_each_path_once() -> None:
+    long = {f"{n:0100}": {f"p{n}": LATER, "name": START, "aliases": LATER} for n in range(400)}
+    first, second = grouped({**long, "a": {"aliases": START}})
+
+    assert first == Held(since=START, paths=["aliases", "name"], models=[])
+    assert second.since == LATER
+    assert second.paths == sorted(f"p{n}" for n in range(400))
 
 
 def test_the_holds_of_a_model_that_is_not_shown_go_on() -> None:

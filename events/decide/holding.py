@@ -9,13 +9,17 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import msgspec
+
 from events.audit import Held
 from events.base import Instant, elapsed
 from events.decide.known import Hold
 from events.record import ModelRecord, leaves, with_leaves
 
 LONGEST = 24_000
-"""Characters of ids in one group, beyond which it stands for all models that lack its paths."""
+"""Bytes of the ids in one group, beyond which it stands for all models that lack its paths."""
+MOST = 2 * LONGEST
+"""Bytes of all groups, beyond which they are told without any id."""
 
 
 class Kept(NamedTuple):
@@ -85,11 +89,27 @@ def grouped(held: dict[str, dict[str, Instant]]) -> list[Held]:
             by_moment[since].append(path)
         for since, together in by_moment.items():
             groups[since, tuple(sorted(together))].append(id_)
-    return [
+    told = [
         Held(since=since, paths=list(paths), models=_ids(ids))
         for (since, paths), ids in sorted(groups.items())
     ]
+    return told if _size(told) <= MOST else _shortened(told)
 
 
 def _ids(ids: list[str]) -> list[str]:
-    return sorted(ids) if sum(map(len, ids)) <= LONGEST else []
+    return sorted(ids) if _size(ids) <= LONGEST else []
+
+
+def _size(value: object) -> int:
+    return len(msgspec.json.encode(value))
+
+
+def _shortened(told: list[Held]) -> list[Held]:
+    """Return each path once, since the earliest moment, for all models that lack it."""
+    first: dict[str, Instant] = {}
+    for held in told:
+        first |= {path: min(held.since, first.get(path, held.since)) for path in held.paths}
+    by_moment: dict[Instant, list[str]] = defaultdict(list)
+    for path, since in sorted(first.items()):
+        by_moment[since].append(path)
+    return [Held(since=since, paths=paths, models=[]) for since, paths in sorted(by_moment.items())]

@@ -12,6 +12,7 @@ from events.subjects import STREAMS
 from projections.fold import Folder
 from services.jetstream.connect import Client
 from services.jetstream.read import follow as subscribe
+from services.jetstream.read import info
 from services.projector.boundaries import Intake
 
 ENOUGH = 1_000
@@ -46,6 +47,12 @@ class Follower:
         Raises what reading and folding raise: a gap, a torn batch, an event that does not decode
         or apply. The checkpoint then stands before the transaction that failed.
         """
+        if stop:
+            target = {
+                stream: seq
+                for stream, seq in target.items()
+                if (await info(self._nc, stream)).first_seq <= seq  # else age took it all
+            }
         async with AsyncExitStack() as stack:
             for stream in STREAMS:
                 intake = self._intakes[stream] = Intake(stream)

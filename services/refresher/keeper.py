@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -47,11 +46,9 @@ class Keeper:
 
     async def reload(self) -> None:
         """Read the configuration again at every SIGHUP; a broken one changes nothing."""
-        hung_up = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
         while True:
-            await hung_up.wait()
-            hung_up.clear()
+            await self._host.hung_up.wait()
+            self._host.hung_up.clear()
             try:
                 self.config = self._load()
             except ConfigError as error:

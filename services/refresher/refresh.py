@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -32,6 +32,8 @@ from services.process import Host
 from services.refresher.asking import Asking
 from services.refresher.known import replay
 from services.refresher.watched import Watched
+
+T = TypeVar("T")
 
 DEADLINE = 120.0
 """Seconds of the provider's clock that a run has (health.md §7)."""
@@ -61,14 +63,24 @@ async def refresh(host: Host, asking: Asking, watched: Watched, run: Run) -> Ref
         force=run.force,
         reason=run.reason,
     )
-    await host.record(started, correlation_id=run.run_id)
     try:
+        await _surely(host.record(started, correlation_id=run.run_id))
         outcome = await _run(host, asking, watched, run)
     except asyncio.CancelledError:
         cancelled = _failed(host, watched, run, Failure(class_="cancelled", message="cancelled"))
-        await asyncio.shield(_conclude(host, watched, cancelled, began))
+        await _surely(_conclude(host, watched, cancelled, began))
         raise
-    return await _conclude(host, watched, outcome, began)
+    return await _surely(_conclude(host, watched, outcome, began))
+
+
+async def _surely(writing: Coroutine[None, None, T]) -> T:
+    """Write to the end, also where the run is cancelled meanwhile: its cancellation waits."""
+    task = asyncio.create_task(writing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> RefreshOutcome:

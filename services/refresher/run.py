@@ -26,6 +26,7 @@ from services.refresher.flights import Flights, Ticket
 from services.refresher.keeper import Keeper, Load
 from services.refresher.known import interrupted
 from services.refresher.refresh import refresh
+from services.refresher.registry import registered
 from services.refresher.snapshot import FILE
 from services.refresher.watched import Watched
 from services.schedule import ticks
@@ -79,9 +80,7 @@ class Refresher:
 
     async def _keep(self, watched: Watched, flights: Flights) -> None:
         """Refresh one provider at each of its ticks; ends only by an error of ours."""
-        owed = await interrupted(self._host.nc, watched.name)
-        if owed is not None:
-            await self._host.record(owed, correlation_id=owed.run_id)
+        await _settle(self._host, watched.name)
         grid = ticks(
             self._host.clock,
             installation=self._host.log.installation,
@@ -92,7 +91,7 @@ class Refresher:
         async for _ in grid:
             await asyncio.shield(flights.request(reason="schedule").ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None] | asyncio.Task[RefreshOutcome]) -> None:
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
             self._failed.set_exception(error)
 
@@ -135,6 +134,8 @@ class Refresher:
             tickets = {request.provider: ticket}
             whole = asyncio.create_task(_outcomes(tickets))
         whole.add_done_callback(_seen)
+        for ticket in tickets.values():
+            ticket.ended.add_done_callback(self._ended)
         runs = [
             RunReply(provider=name, run_id=ticket.run.run_id, joined=ticket.joined)
             for name, ticket in sorted(tickets.items())
@@ -163,6 +164,13 @@ class Refresher:
         )
         await self._host.record(completed, correlation_id=correlation_id)
         return outcomes
+
+
+async def _settle(host: Host, provider: str) -> None:
+    """Tell how a run ended that a crash cut off."""
+    owed = await interrupted(host.nc, provider)
+    if owed is not None:
+        await host.record(owed, correlation_id=owed.run_id)
 
 
 async def _outcomes(tickets: dict[str, Ticket]) -> list[RefreshOutcome]:
@@ -214,6 +222,9 @@ async def run(config: Config, url: str, *, load: Load) -> None:
             http = await stack.enter_async_context(client())
             refresher = Refresher(host, Asking(http, limits, host.clock))
             stack.push_async_callback(refresher.stop)
+            # also of those that are not watched any more
+            past = (await registered(host.nc)).registry
+            await asyncio.gather(*(_settle(host, name) for name in past))
             enrichment = Enrichment(
                 config.enrichment,
                 config.data / FILE,

@@ -236,10 +236,13 @@ async def eventually(look: Callable[[], Awaitable[bool]], seconds: float = 15) -
 
 
 @asynccontextmanager
-async def bench(nc: Client, folder: Path, site: Site, **refresh: object) -> AsyncIterator[Bench]:
-    """A fresh log with one provider that listens at *site*."""
+async def bench(
+    nc: Client, folder: Path, site: Site, *, key: str | None = None, **refresh: object
+) -> AsyncIterator[Bench]:
+    """A fresh log with one provider at *site*; *key* is the variable that holds its key."""
     await ensure(nc, audit_max_age=None, monitor_url=None)
-    config = configured(folder, table(site), **refresh)
+    credential = {} if key is None else {"api_key": {"env": key}}
+    config = configured(folder, table(site, **credential), **refresh)
     clock = ManualClock()
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(client())
@@ -256,7 +259,7 @@ async def acme(
     async with Simulator() as simulator:
         site = simulator.provider("acme", dialect="openrouter")
         site.models = [row(one) if isinstance(one, str) else one for one in models]  # type: ignore[misc]  # rows
-        async with bench(nc, folder, site, **refresh) as made:
+        async with bench(nc, folder, site, key=None, **refresh) as made:
             assert isinstance(made.clock, ManualClock)
             yield made, site, made.clock
 
