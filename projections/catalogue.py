@@ -44,7 +44,7 @@ class Catalogue:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._generation = identity(path)
         self._open = open_reader(path)
 
@@ -71,8 +71,8 @@ class Catalogue:
     @property
     def _db(self) -> sqlite3.Connection:
         """The newest generation: where the path leads to another file, so does the connection."""
-        if (now := identity(self._path)) != self._generation:
-            fresh = open_reader(self._path)
+        if (now := identity(self.path)) != self._generation:
+            fresh = open_reader(self.path)
             self._open.close()
             self._open, self._generation = fresh, now
         return self._open

@@ -155,4 +155,5 @@ def _order(wanted: ModelFilter, *, ranked: bool) -> str:
     if name not in SORTS:
         raise ValueError(f"{wanted.sort!r} is nothing to sort by; there are {', '.join(SORTS)}")
     down = " DESC" if wanted.sort.startswith("-") else ""
-    return f"m.{name} IS NULL, m.{name}{down}, {last}"
+    letters = " COLLATE NOCASE" if name == "name" else ""
+    return f"m.{name} IS NULL, m.{name}{letters}{down}, {last}"
