@@ -60,6 +60,7 @@ bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decide.py
+	$(BIN)/python benchmarks/load.py
 
 coverage-of-fields: setup ## what lists state of models, into docs/providers.md (needs the recordings)
 	$(BIN)/python benchmarks/fields.py --write
