@@ -27,6 +27,8 @@ APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
 READ_MODELS = (audit, health, providers, models, history, moments, unknown, checkpoint)
 INDEXED = (audit, models, history)
+_LARGE = "SELECT 1 FROM model_history LIMIT 1 OFFSET 10000"
+"""A small catalogue will grow, and what was counted in it would then mislead the planner."""
 _GENERATION = re.compile(r"catalogue\.(\d+)\.db\Z")
 
 
@@ -86,7 +88,8 @@ class Generation:
                     self.db.execute(statement)
             _full_text(self.db)
             self.db.execute("COMMIT")
-            self.db.execute("ANALYZE")
+            if self.db.execute(_LARGE).fetchone():
+                self.db.execute("ANALYZE")
         if not self.serves:
             switch(self.link, self.path.name)
         for old in _generations(self.link.parent):
