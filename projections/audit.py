@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import assert_never
 
 import msgspec
 
@@ -104,6 +105,8 @@ def apply(db: sqlite3.Connection, seq: int, event: AuditEvent) -> None:
             | CommandRejected()
         ):
             pass
+        case _:
+            assert_never(event)
 
 
 def _end(

@@ -110,7 +110,7 @@ def open_writer(link: Path) -> Generation:
     if serving is not None and serving.exists():
         db = connect(serving)
         if version_of(link, db) == PROJECTION:
-            _tune(serving, db)
+            _tune(db)
             return Generation(link, serving, db)
         db.close()
     return create(link, serving)
@@ -127,7 +127,7 @@ def create(link: Path, serving: Path | None = None) -> Generation:
     path = link.parent / f"catalogue.{_number(serving) + 1}.db"
     _delete(path)  # a journal may have survived its file
     db = connect(path)
-    _tune(path, db)
+    _tune(db)
     db.execute("BEGIN IMMEDIATE")
     furnish(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -179,17 +179,13 @@ def connect(path: Path, how: str = "rwc") -> sqlite3.Connection:
     return db
 
 
-def _tune(path: Path, db: sqlite3.Connection) -> None:
+def _tune(db: sqlite3.Connection) -> None:
     """Prepare *db* for its one writer."""
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
-        db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
-        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        db.execute("PRAGMA recursive_triggers = ON")
-    except sqlite3.OperationalError as error:
-        db.close()
-        raise CannotOpen(path, str(error)) from error
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
+    db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    db.execute("PRAGMA recursive_triggers = ON")
 
 
 def version_of(path: Path, db: sqlite3.Connection) -> int:

@@ -9,9 +9,9 @@ from typing import cast, get_args
 from events import chain
 from events.audit import AuditEvent
 from events.base import Instant
-from events.codec import BrokenEvent, FactEvent, UnknownEvent, decode, tag_of
+from events.codec import BrokenEvent, UnknownEvent, decode, tag_of
 from events.envelope import MESSAGE_ID, Stored
-from events.models import CapabilityEvent, ModelEvent
+from events.models import CapabilityEvent
 from events.providers import ProviderEvent
 from events.subjects import AUDIT, FACTS
 from projections import audit, checkpoint, history, models, moments, providers, unknown
@@ -21,9 +21,8 @@ from projections.faults import CannotFold, Fenced, MissingRow
 PROJECTION = 2
 """The version of all that is written here; a file of another one is built anew."""
 
-_Apply = Callable[[sqlite3.Connection, int, FactEvent], None]
-_READERS: dict[type, tuple[_Apply, ...]] = {
-    **dict.fromkeys(get_args(ModelEvent), (history.apply, models.apply)),
+_READERS: dict[type, tuple[Callable[..., None], ...]] = {
+    **dict.fromkeys(get_args(history.Turn), (history.apply, models.apply)),
     **dict.fromkeys(get_args(CapabilityEvent), (models.apply,)),
     **dict.fromkeys(get_args(ProviderEvent), (providers.apply,)),
 }
@@ -111,7 +110,7 @@ class Folder:
         if readers is None:
             raise CannotFold(f"{tag_of(event)} is no fact")
         for apply in readers:
-            apply(self._db, seq, cast("FactEvent", event))
+            apply(self._db, seq, event)
 
     def _rise(self, seq: int, at: Instant) -> None:
         if at > self._latest:

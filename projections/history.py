@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import assert_never
 
 import msgspec
 
-from events.codec import FactEvent
-from events.models import (
-    CapabilityGained,
-    CapabilityLost,
-    ModelAdded,
-    ModelMissing,
-    ModelRemoved,
-    ModelReturned,
-    ModelUpdated,
-)
-from events.providers import (
-    ProviderReconfigured,
-    ProviderRegistered,
-    ProviderSchemaChanged,
-    ProviderUnregistered,
-)
+from events.models import ModelAdded, ModelMissing, ModelRemoved, ModelReturned, ModelUpdated
 from projections.faults import one_row
+
+Turn = ModelAdded | ModelUpdated | ModelMissing | ModelReturned | ModelRemoved
+"""The facts with which a version begins."""
 
 DDL = """
 CREATE TABLE model_history (
@@ -102,7 +91,7 @@ FROM (
 _encode = msgspec.json.Encoder().encode
 
 
-def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
+def apply(db: sqlite3.Connection, seq: int, event: Turn) -> None:
     """Fold one fact: the version before it ends, and a new one begins. Raises MissingRow."""
     match event:
         case ModelAdded(provider=provider, model=model):
@@ -122,15 +111,8 @@ def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
             _keep(db, seq, event.at, (provider, id_), "missing")
         case ModelReturned(provider=provider, model_id=id_):
             _keep(db, seq, event.at, (provider, id_), "returned")
-        case (
-            CapabilityGained()
-            | CapabilityLost()
-            | ProviderRegistered()
-            | ProviderReconfigured()
-            | ProviderUnregistered()
-            | ProviderSchemaChanged()
-        ):
-            pass
+        case _:
+            assert_never(event)
 
 
 def _close(db: sqlite3.Connection, seq: int, at: str, about: tuple[str, str]) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
-from events.codec import FactEvent
 from events.models import (
     CapabilityGained,
     CapabilityLost,
     ModelAdded,
+    ModelEvent,
     ModelMissing,
     ModelRemoved,
     ModelReturned,
     ModelUpdated,
-)
-from events.providers import (
-    ProviderReconfigured,
-    ProviderRegistered,
-    ProviderSchemaChanged,
-    ProviderUnregistered,
 )
 from events.record import ModelRecord
 from projections.faults import one_row
@@ -126,7 +120,7 @@ _LOSE = "DELETE FROM model_capabilities WHERE provider = ? AND model_id = ? AND 
 _encode = msgspec.json.Encoder().encode
 
 
-def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
+def apply(db: sqlite3.Connection, seq: int, event: ModelEvent) -> None:
     """Fold one fact; raises MissingRow, and sqlite3.IntegrityError for a row that is there."""
     match event:  # the most frequent ones first
         case CapabilityGained(provider=provider, model_id=id_, capability=capability):
@@ -150,13 +144,8 @@ def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
         case ModelRemoved(provider=provider, model_id=id_):
             changed = db.execute(_REMOVE, (provider, id_))
             one_row(changed.rowcount, f"removal of {provider}/{id_}")
-        case (
-            ProviderRegistered()
-            | ProviderReconfigured()
-            | ProviderUnregistered()
-            | ProviderSchemaChanged()
-        ):
-            pass
+        case _:
+            assert_never(event)
 
 
 def row(record: ModelRecord) -> tuple[Any, ...]:

