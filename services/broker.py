@@ -23,6 +23,8 @@ from services.logs import say
 from services.process import Broker, Host
 
 Request = TypeVar("Request", bound=msgspec.Struct)
+AT_ONCE = 64
+"""Requests of one command that are answered at once: one that waits holds up nobody else."""
 Accept = Callable[[], Awaitable[None]]
 """Tells the audit trail that the command is carried out."""
 CarryOut = Callable[[Request, str, Accept], Awaitable[Accepted | Changed]]
@@ -89,7 +91,10 @@ class Commands:
                 return _refusal("unavailable", f"the {self._host.name} is stopping; ask again")
 
         handle.__annotations__["request"] = kind  # FastStream reads it
-        self._broker.subscriber(COMMAND + name, queue=self._host.name, decoder=decode)(handle)
+        subscriber = self._broker.subscriber(
+            COMMAND + name, queue=self._host.name, decoder=decode, max_workers=AT_ONCE
+        )
+        subscriber(handle)
 
     async def _refuse(self, refused: CommandRefused) -> bytes:
         say("rejected", command=refused.command, code=refused.code, error=str(refused))
