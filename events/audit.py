@@ -31,12 +31,28 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     models: list[str]
 
 
+class AbsentGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Awaited ids that are absent since one moment, from *scans* complete lists in a row."""
+
+    since: Instant
+    scans: int
+
+
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """The listed ids that a quarantined list lacks: how many, which (a hash), and since when."""
+    """The listed ids that a quarantine awaits: how many, which (a hash), and since when at most.
+
+    *places* tells them for a process that starts: a byte for each model known behind sequence *seq*
+    of the facts, in the order of their ids, 0 or the number of its group from 1; compressed by
+    zlib, in base64. *believed*: this list lost little itself, and only an earlier one is awaited.
+    """
 
     count: int
     hash: str
     since: Instant
+    groups: list[AbsentGroup] = []
+    places: str = ""
+    seq: int = 0
+    believed: bool = False
 
 
 class RefreshStarted(BaseEvent, frozen=True, kw_only=True, tag="refresh.started"):

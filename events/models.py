@@ -26,11 +26,16 @@ class ModelUpdated(BaseEvent, frozen=True, kw_only=True, tag="model.updated"):
 
 
 class ModelMissing(BaseEvent, frozen=True, kw_only=True, tag="model.missing"):
-    """A complete list does not hold a model that the list before held."""
+    """A complete list does not hold a model that the list before held.
+
+    *missing_since* is null where that is the moment of the event itself; behind a quarantine it is
+    the first list that lacked the model, and *scans* counts those since.
+    """
 
     provider: str
     model_id: str
     scans: int = 1
+    missing_since: Instant | None = None
 
 
 class ModelReturned(BaseEvent, frozen=True, kw_only=True, tag="model.returned"):

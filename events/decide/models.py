@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -9,10 +10,11 @@ import msgspec
 
 from events.audit import Held
 from events.base import Instant
-from events.decide.absence import absent, removed, returned
+from events.decide.absence import absent, missing, removed, returned
 from events.decide.enrichment import Enrich, plain
 from events.decide.holding import carried, grouped, keep
 from events.decide.known import Known, KnownModel
+from events.decide.quarantine import Absence, Absences, again, guarded, proven
 from events.models import (
     CapabilityGained,
     CapabilityLost,
@@ -29,19 +31,28 @@ from events.record import Change, ModelRecord, differences
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How much proof an absence needs, and which leaves move on their own.
 
-    A change of *masked* leaves alone is no update; they are stored with the next real one.
+    A change of *masked* leaves alone is no update; they are stored with the next real one. A list
+    that loses more than *shrink_guard* of the listed models is quarantined; None believes every
+    list.
     """
 
     removal_scans: int = 3
     removal_hold: timedelta = timedelta(hours=24)
+    shrink_guard: float | None = None
     masked: frozenset[str] = frozenset()
 
 
 class Decision(NamedTuple):
-    """The facts that follow from an observation, in order, and the leaves that are held."""
+    """The facts that follow from an observation, in order, and the leaves that are held.
+
+    *absences* are the models that are awaited, in a quarantine that an earlier list began where
+    this one is not *guarded*.
+    """
 
     events: list[ModelEvent]
     held: list[Held]
+    absences: Absences = {}
+    guarded: bool = False
 
     def count(self, kind: type[ModelEvent]) -> int:
         """Return how many of the events are of *kind*."""
@@ -59,20 +70,25 @@ def decide(
 
     The events come in the order of the model ids, each with its capabilities behind it, so that
     neither the order of rows nor of pages matters. An observation that is not complete removes
-    nothing and makes nothing missing. Deciding twice yields nothing the second time. *enrich* fills
+    nothing and makes nothing missing, nor does a guarded one, but for what was proven before it.
+    Deciding twice yields nothing the second time. *enrich* fills
     each record last, so it never stands in for a leaf that is held.
     """
     provider = observation.provider
     events: list[ModelEvent] = []
     held: dict[str, dict[str, Instant]] = {}
     seen = {record.id: record for record in observation.records}
+    guard = _guarded(known, seen, policy) and observation.complete
+    absences: dict[str, Absence] = {}
     for id_ in sorted(seen.keys() | known.models.keys()):
         record, model = seen.get(id_), known.models.get(id_)
         if model is None:
             events += _added(provider, enrich(seen[id_]), now)
         elif record is None:
-            gone = _unseen(observation, model, policy, now)
+            gone, awaited = _unseen(observation, known, id_, policy, now, guard)
             events += gone
+            if awaited is not None:
+                absences[id_] = awaited
             if not any(isinstance(event, ModelRemoved) for event in gone):
                 held[id_] = carried(id_, known.holds)
         else:
@@ -81,7 +97,7 @@ def decide(
             events += returned(provider, model, now)
             new = enrich(kept.record)
             events += _updated(provider, model.record, new, policy.masked, now)
-    return Decision(events, grouped(held))
+    return Decision(events, grouped(held), absences, guard)
 
 
 def unregister(known: Known, provider: str, now: Instant) -> list[ModelEvent]:
@@ -119,14 +135,35 @@ def _groups(events: list[ModelEvent]) -> list[list[ModelEvent]]:
     return groups
 
 
-def _unseen(
-    observation: Observation, model: KnownModel, policy: Policy, now: Instant
-) -> list[ModelEvent]:
+def _guarded(known: Known, seen: Mapping[str, ModelRecord], policy: Policy) -> bool:
+    listed = [id_ for id_, model in known.models.items() if model.missing_since is None]
+    lost = sum(id_ not in seen for id_ in listed)
+    return guarded(lost, len(listed), policy.shrink_guard)
+
+
+def _unseen(  # noqa: PLR0913, PLR0917 - all that an absence depends on
+    observation: Observation,
+    known: Known,
+    id_: str,
+    policy: Policy,
+    now: Instant,
+    guard: bool,  # noqa: FBT001
+) -> tuple[list[ModelEvent], Absence | None]:
+    """Return what it means that a model is not in the list, and whether it is awaited still."""
+    model, waits = known.models[id_], known.absences.get(id_)
+    if policy.shrink_guard is None:
+        waits = None
     if not observation.complete:
-        return []
-    return absent(
-        observation.provider, model, now, scans=policy.removal_scans, hold=policy.removal_hold
-    )
+        return [], waits
+    scans, hold = policy.removal_scans, policy.removal_hold
+    if model.missing_since is None and (guard or waits is not None):
+        waits = again(waits, now)
+        if not proven(waits, now, scans=scans, hold=hold):
+            return [], waits
+        return [missing(observation.provider, model, now, waits)], None
+    if guard and model.proven_at is None:
+        return [], None
+    return absent(observation.provider, model, now, scans=scans, hold=hold), None
 
 
 def _added(provider: str, record: ModelRecord, now: Instant) -> list[ModelEvent]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import NamedTuple, cast
 
-from events.audit import Failure, RefreshFailed, RefreshOutcome, RefreshStarted
+from events.audit import Absent, Failure, RefreshFailed, RefreshOutcome, RefreshStarted
 from events.base import later
-from events.decide.known import NOTHING, Known, fold
+from events.decide.known import NOTHING, Known, counted, evolve, fold
 from events.envelope import Recorded, opened
 from events.models import ModelEvent
 from events.subjects import AUDIT, FACTS, facts_of, outcome_subject
@@ -33,21 +34,35 @@ async def replay(nc: Client, provider: str) -> Replayed:
 
     Raises what reading and decoding raise: an event that does not fit stops the process.
     """
+    last = await last_outcome(nc, provider, BELIEVED)
+    place = _place(last)
     known, seq = NOTHING, 0
     missing: dict[int, Recorded] = {}
+    behind: list[ModelEvent] = []
     async for page in pages(nc, FACTS, after=0, filter=facts_of("model", provider)):
         recorded = [opened(FACTS, stored) for stored in page]
-        known = fold(known, [cast("ModelEvent", one.event) for one in recorded])
+        facts = [cast("ModelEvent", one.event) for one in recorded]
+        known = fold(known, facts[: sum(one.seq <= place for one in recorded)])
+        behind += facts[sum(one.seq <= place for one in recorded) :]
         seq = recorded[-1].seq
         missing |= {one.seq: one for one in recorded if one.subject.split(".")[3] == "missing"}
-    known = fold(known, await _outcomes(nc, provider, _earliest(known, missing)))
-    return Replayed(known, seq)
+    if last is not None:
+        known = evolve(known, cast("RefreshOutcome", last.event))
+    known = fold(known, behind)
+    earlier = await _outcomes(nc, provider, _earliest(known, missing), last)
+    return Replayed(counted(known, earlier), seq)
+
+
+def _place(last: Recorded | None) -> float:
+    """Return up to which sequence the facts come before the *last* outcome."""
+    absent = getattr(last.event, "absent", None) if last is not None else None
+    return absent.seq if isinstance(absent, Absent) and absent.seq else math.inf
 
 
 def _earliest(known: Known, missing: dict[int, Recorded]) -> Recorded | None:
     """Return the first event that made one of the now missing models missing."""
     since = {
-        (model.record.id, model.missing_since)
+        (model.record.id, model.proven_at or model.missing_since)
         for model in known.models.values()
         if model.missing_since is not None
     }
@@ -61,11 +76,12 @@ def _about(recorded: Recorded) -> str:
     return str(getattr(recorded.event, "model_id", ""))
 
 
-async def _outcomes(nc: Client, provider: str, since: Recorded | None) -> list[RefreshOutcome]:
-    """Return the outcomes since a model went missing, or the last one alone where none is."""
-    if since is None:
-        last = await last_outcome(nc, provider, BELIEVED)
-        return [] if last is None else [cast("RefreshOutcome", last.event)]
+async def _outcomes(
+    nc: Client, provider: str, since: Recorded | None, last: Recorded | None
+) -> list[RefreshOutcome]:
+    """Return the outcomes since a model went missing and before *last*."""
+    if since is None or last is None:
+        return []
     found: list[Recorded] = []
     for kind in BELIEVED:
         subject = outcome_subject(provider, kind)
@@ -73,7 +89,8 @@ async def _outcomes(nc: Client, provider: str, since: Recorded | None) -> list[R
             nc, AUDIT, after=0, filter=subject, start_time=later(since.recorded_at, -MARGIN)
         ):
             found += [opened(AUDIT, stored) for stored in page]
-    return [cast("RefreshOutcome", one.event) for one in sorted(found, key=lambda one: one.seq)]
+    found.sort(key=lambda one: one.seq)
+    return [cast("RefreshOutcome", one.event) for one in found if one.seq < last.seq]
 
 
 async def last_outcome(nc: Client, provider: str, kinds: tuple[str, ...]) -> Recorded | None:

@@ -14,17 +14,21 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from events.audit import (
+    Absent,
     Failure,
     RefreshFailed,
     RefreshOutcome,
+    RefreshQuarantined,
     RefreshReason,
     RefreshStarted,
     RefreshSucceeded,
 )
 from events.decide.known import Known, evolve, fold
 from events.decide.models import Decision, batches, decide
+from events.decide.quarantine import told
 from events.models import ModelAdded, ModelEvent, ModelMissing, ModelRemoved, ModelUpdated
 from events.observation import Observation
+from events.providers import ProviderSchemaChanged
 from services import clock as clocks
 from services.jetstream.append import MOST, SequenceConflict
 from services.logs import say
@@ -89,9 +93,11 @@ async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> Refres
         failure = asked.failure or Failure(class_="check_error", message="no answer")
         return _failed(host, watched, run, failure, attempts=asked.attempts)
     fetched = asked.fetched
-    observation = watched.observed(fetched, host.clock.now())
-    decision = await append(host, watched, lambda _: observation, run.run_id)
-    return RefreshSucceeded(
+    now = host.clock.now()
+    observation, drift = watched.observed(fetched, now), watched.drifted(fetched, now)
+    decision = await append(host, watched, lambda _: observation, run.run_id, drift)
+    awaits = bool(decision.absences) and observation.complete
+    return (RefreshQuarantined if awaits else RefreshSucceeded)(
         at=host.clock.now(),
         provider=watched.name,
         run_id=run.run_id,
@@ -106,17 +112,27 @@ async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> Refres
         complete=observation.complete,
         not_modified=fetched.not_modified,
         held=decision.held,
+        absent=_absent(watched, decision),
         observed_at=observation.at,
     )
 
 
+def _absent(watched: Watched, decision: Decision) -> Absent | None:
+    models = () if watched.known is None else watched.known.models
+    return told(decision.absences, models, seq=watched.seq, believed=not decision.guarded)
+
+
 async def append(
-    host: Host, watched: Watched, observe: Callable[[Known], Observation], correlation_id: str
+    host: Host,
+    watched: Watched,
+    observe: Callable[[Known], Observation],
+    correlation_id: str,
+    drift: ProviderSchemaChanged | None = None,
 ) -> Decision:
     """Decide and append; where another refresher was faster, read what is new and decide again.
 
     *observe* says what was seen; it may depend on what is known. A batch that is in the log stays
-    decided: only what is left of the list is decided again.
+    decided: only what is left of the list is decided again. *drift* goes with the first batch.
     """
     appended: list[ModelEvent] = []
     for _ in range(RACES):
@@ -125,20 +141,41 @@ async def append(
             seen = observe(known)
             decision = decide(known, seen, watched.policy, seen.at, watched.enrich)
             try:
-                for batch in batches(decision.events, MOST):
-                    sealed = [host.seal(event, correlation_id=correlation_id) for event in batch]
-                    done = await host.log.append(
-                        sealed, family="model", provider=watched.name, expected=watched.seq
-                    )
-                    watched.known = fold(watched.known or known, batch)
-                    watched.seq = done.expected
+                for batch in batches(decision.events, MOST - 1) or ([[]] if drift else []):
+                    await _append(host, watched, batch, drift, correlation_id)
+                    watched.known, drift = fold(watched.known or known, batch), None
                     appended += batch
             except SequenceConflict:
                 watched.known = None
             else:
-                return Decision(appended, decision.held)
+                return decision._replace(events=appended)
         await asyncio.sleep(clocks.uniform(0, 0.2))
     raise SequenceConflict(f"{watched.name}: another refresher was faster {RACES} times in a row")
+
+
+async def _append(
+    host: Host,
+    watched: Watched,
+    batch: list[ModelEvent],
+    drift: ProviderSchemaChanged | None,
+    correlation_id: str,
+) -> None:
+    """Append one batch, and *drift* beside it; raises what `Log.append` raises."""
+    events = [*batch, drift] if drift is not None else batch
+    sealed = [host.seal(event, correlation_id=correlation_id) for event in events]
+    expected = {"model": watched.seq} if batch else {}
+    if drift is not None:
+        expected["provider"] = await host.log.last("provider", watched.name)
+    family, *others = expected
+    done = await host.log.append(
+        sealed,
+        family=family,
+        provider=watched.name,
+        expected=expected[family],
+        also={other: expected[other] for other in others},
+    )
+    if batch:
+        watched.seq = done.expected
 
 
 async def _known(host: Host, watched: Watched) -> Known:
@@ -167,6 +204,8 @@ async def _conclude(
     duration = round((_now() - began) * 1000)
     outcome = msgspec.structs.replace(outcome, duration_ms=duration)
     await host.record(outcome, correlation_id=outcome.run_id)
+    if outcome.absent is not None and outcome.absent.seq != watched.seq:
+        watched.known = None  # its places are those of a sequence that is past
     if watched.known is not None:
         watched.known = evolve(watched.known, outcome)
     if outcome.error is None:

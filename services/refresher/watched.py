@@ -6,15 +6,18 @@ import asyncio
 from typing import NamedTuple
 
 from events.base import Instant, ProviderName
+from events.decide.drift import Shape, drifted
 from events.decide.enrichment import Enrich, plain
 from events.decide.known import Known
 from events.decide.models import Policy
 from events.decide.providers import Settings
 from events.observation import Observation
+from events.providers import ProviderSchemaChanged
 from services.calls.pages import Fetched, Validators
 from services.config import Schedule
 from services.providers import DIALECTS, Dialect
 from services.providers.recall import Recall
+from services.providers.table import BUILTIN
 
 
 class Listing(NamedTuple):
@@ -40,6 +43,7 @@ class Watched:
         self.enrich: Enrich = plain
         self.turn = asyncio.Lock()
         self.recall = Recall()
+        self.shape: Shape | None = None
 
     @property
     def name(self) -> str:
@@ -52,8 +56,28 @@ class Watched:
         return Policy(
             removal_scans=self.schedule.removal_scans,
             removal_hold=self.schedule.hold,
+            shrink_guard=None if self._local else self.schedule.shrink_guard,
             masked=self.dialect.masked,
         )
+
+    @property
+    def _local(self) -> bool:
+        """Whether its owner changes its models by hand."""
+        builtin = BUILTIN.get(self.name)
+        return self.dialect.local if builtin is None else builtin.local
+
+    def drifted(self, fetched: Fetched, now: Instant) -> ProviderSchemaChanged | None:
+        """Return what has become of the fields since the last list, and keep those of this one.
+
+        A process that has just started has no last list, and says nothing. Neither does an empty
+        one, which has no fields.
+        """
+        if not fetched.records:
+            return None
+        ids = frozenset(record.id for record in fetched.records)
+        before = self.shape
+        self.shape = Shape(fetched.fields, ids, len(fetched.records) + fetched.duplicates)
+        return drifted(self.name, before, self.shape, now)
 
     def observed(self, fetched: Fetched, now: Instant) -> Observation:
         """Return what *fetched* amounts to, and keep it as the last list if it was whole."""

@@ -8,6 +8,7 @@ from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined, Refr
 from events.base import Instant, ProviderName
 from events.decide.known import NOTHING, Known, evolve, fold
 from events.decide.models import Policy, batches, decide
+from events.decide.quarantine import told
 from events.models import ModelEvent
 from events.observation import Observation
 from events.record import ModelRecord
@@ -52,13 +53,16 @@ def _live(known: Known, fetch: Fetch, policy: Policy, at: Instant) -> Lived:
     if fetch.end == "crashed":
         facts = batches(facts, 2)[0] if facts else []
         return Lived(at, known, facts, lost, evolve(fold(known, facts), lost))
-    kind = RefreshQuarantined if fetch.end == "quarantined" else RefreshSucceeded
+    awaits = bool(decision.absences) and believed
+    kind = RefreshQuarantined if fetch.end == "quarantined" or awaits else RefreshSucceeded
+    models = fold(known, facts).models
     outcome = kind(
         at=at,
         provider=PROVIDER,
         run_id="r",
         complete=fetch.complete,
         held=decision.held,
+        absent=told(decision.absences, models, seq=1, believed=not decision.guarded),
         observed_at=at,
     )
     return Lived(at, known, facts, outcome, evolve(fold(known, facts), outcome))
