@@ -48,6 +48,7 @@ from tests.support.builders import (
 )
 
 M = record("m", capabilities={"chat": True, "tools": True, "vision": False})
+ABSENT = Absent(count=7, hash="h", since=DAYS[6])
 HELD = [Held(since=DAYS[1], paths=["prices.input"], models=["m"])]
 RUNS: list[AuditEvent] = [
     RefreshStarted(at=DAYS[1], provider="acme", run_id="one"),
@@ -81,7 +82,7 @@ RUNS: list[AuditEvent] = [
         at=DAYS[6],
         provider="gamma",
         run_id="four",
-        absent=Absent(count=7, hash="h", since=DAYS[6]),
+        absent=ABSENT,
     ),
 ]
 
@@ -256,7 +257,7 @@ def test_a_run_that_goes_on_has_no_end_and_a_failed_one_a_reason() -> None:
         "failed", "credential", "refused", 401,
     )  # fmt: skip
     assert four.outcome == "quarantined"
-    assert four.absent == {"count": 7, "hash": "h", "since": DAYS[6]}
+    assert four.absent == msgspec.to_builtins(ABSENT)
     assert four.started_at is None  # the age limit took it
 
 
