@@ -58,9 +58,13 @@ async def replay(nc: Client, target: Path, until: int, advance: Advance) -> Repo
 async def _audit_at(nc: Client, seq: int) -> int:
     """Return the last audit sequence that the server had recorded when it recorded fact *seq*.
 
-    The last one of all for the newest fact: audit goes on where no fact follows.
+    The last one of all for the newest fact: audit goes on where no fact follows. 0 before the first
+    fact.
     """
-    low, high = (state := await info(nc, AUDIT)).first_seq, state.last_seq
+    state = await info(nc, AUDIT)
+    low, high = max(state.first_seq, 1), state.last_seq
+    if not seq:
+        return 0
     if seq == (await info(nc, FACTS)).last_seq:
         return high
     fact = await message(nc, FACTS, seq)
