@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from events.record import CAPABILITIES, ModelRecord, differences
-from projections.rows import Difference, Model
+from projections.rows import Ask, Difference, Model
 from projections.search import ModelFilter
 
 
@@ -61,7 +63,39 @@ class Models:
         return lacking
 
 
-def difference(
+_BETWEEN = """
+SELECT touched.provider, touched.model_id, before.record, after.record
+FROM (
+  SELECT DISTINCT provider, model_id FROM model_history WHERE seq > ? AND seq <= ?
+) AS touched
+LEFT JOIN model_history AS before ON before.provider = touched.provider
+  AND before.model_id = touched.model_id AND before.seq <= ?
+  AND (before.until_seq IS NULL OR before.until_seq > ?) AND before.change <> 'removed'
+LEFT JOIN model_history AS after ON after.provider = touched.provider
+  AND after.model_id = touched.model_id AND after.seq <= ?
+  AND (after.until_seq IS NULL OR after.until_seq > ?) AND after.change <> 'removed'
+ORDER BY touched.provider, touched.model_id
+"""
+"""Each model with a version between two sequences, and its records at both; null where none."""
+
+_decoder = msgspec.json.Decoder(ModelRecord)
+
+
+def differences_between(ask: Ask, first: int, last: int) -> list[Difference]:
+    """Return what became of each model from sequence *first* to *last*, by provider and id.
+
+    *last* may be the earlier one.
+    """
+    span = (min(first, last), max(first, last))
+    rows = ask(_BETWEEN, (*span, first, first, last, last))
+    each = (
+        _difference(provider, id_, *(one and _decoder.decode(one) for one in records))
+        for provider, id_, *records in rows
+    )
+    return [one for one in each if one is not None]
+
+
+def _difference(
     provider: str, id: str, before: ModelRecord | None, after: ModelRecord | None
 ) -> Difference | None:
     """Return what became of a model; None where nothing did, whatever came between."""

@@ -12,15 +12,14 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from events.base import Instant
-from events.record import ModelRecord
 from events.subjects import FACTS
 from projections import checkpoint, moments
-from projections.as_of import Models, difference
+from projections.as_of import Models, differences_between
 from projections.checkpoint import Checkpoint
 from projections.database import finished
 from projections.reader import identity, open_reader
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
-from projections.search import ModelFilter, ranked, select
+from projections.search import ModelFilter, found
 
 POLL_SECONDS = 0.01
 
@@ -115,25 +114,9 @@ class Catalogue:
         """
         asked = wanted or ModelFilter()
         at = None if as_of is None else self.resolve(as_of)
-        if asked.text is not None and asked.text.split():
-            if at is None and not finished(self._db):
-                at = self.seq()  # the first replay goes on: there is no index of words yet
-            if at is not None:
-                return self._by_words(asked, asked.text, at)
-        query = select(asked, at)
-        return [_model(row) for row in self._ask(query.sql, query.parameters)]
-
-    def _by_words(self, wanted: ModelFilter, text: str, at: int) -> list[Model]:
-        """Look for *text* in all models of that time, then for the other wishes among the found."""
-        every = select(ModelFilter(), at)
-        rows = self._ask(every.sql, every.parameters).fetchall()
-        rank = {rows[number][:2]: place for place, number in enumerate(ranked(rows, text))}
-        other = select(msgspec.structs.replace(wanted, text=None, limit=None, offset=0), at)
-        found = [row for row in self._ask(other.sql, other.parameters) if row[:2] in rank]
-        if wanted.sort is None:
-            found.sort(key=lambda row: rank[row[:2]])
-        last = None if wanted.limit is None else wanted.offset + wanted.limit
-        return [_model(row) for row in found[wanted.offset : last]]
+        if at is None and asked.words and not finished(self._db):
+            at = self.seq()  # the first replay goes on: there is no index of words yet
+        return [built(Model, row) for row in found(self._ask, asked, at)]
 
     def capabilities(self, provider: str, id: str) -> dict[str, bool]:
         """Return what is known of a model's capabilities; what is not there is unknown.
@@ -160,17 +143,7 @@ class Catalogue:
 
     def diff(self, from_: int | Instant, to: int | Instant) -> list[Difference]:
         """Return what became of each model between two moments, by provider and id."""
-        first, last = self.resolve(from_), self.resolve(to)
-        touched = self._ask(_TOUCHED, (min(first, last), max(first, last))).fetchall()
-        found = (
-            difference(provider, id_, *(self._record(provider, id_, seq) for seq in (first, last)))
-            for provider, id_ in touched
-        )
-        return [one for one in found if one is not None]
-
-    def _record(self, provider: str, id: str, seq: int) -> ModelRecord | None:
-        row = self._ask(_RECORD, (provider, id, seq, seq)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=ModelRecord)
+        return differences_between(self._ask, self.resolve(from_), self.resolve(to))
 
     # providers
 
@@ -183,7 +156,7 @@ class Catalogue:
         """Return one provider, None where none of that name is registered."""
         sql = f"SELECT {columns(Provider)} FROM providers WHERE name = ?"  # noqa: S608 - our own words
         row = self._ask(sql, (name,)).fetchone()
-        return None if row is None else _provider(row)
+        return None if row is None else built(Provider, row)
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return where a provider's keys are, its options, its schedule and its health settings.
@@ -262,14 +235,6 @@ class Catalogue:
         return Answer([column[0] for column in cursor.description or ()], rows)
 
 
-_TOUCHED = """
-SELECT DISTINCT provider, model_id FROM model_history WHERE seq > ? AND seq <= ?
-ORDER BY provider, model_id
-"""
-_RECORD = """
-SELECT record FROM model_history WHERE provider = ? AND model_id = ? AND seq <= ?
-  AND (until_seq IS NULL OR until_seq > ?) AND change <> 'removed'
-"""
 _SETTINGS = """
 SELECT credential, credentials, headers, options, schedule, health FROM provider_settings
 WHERE name = ?
@@ -280,13 +245,3 @@ SELECT (SELECT count(*) FROM provider_settings), (SELECT count(*) FROM models),
   (SELECT count(*) FROM models WHERE availability = 'missing'),
   (SELECT count(*) FROM model_history)
 """
-
-
-def _model(row: tuple[Any, ...]) -> Model:
-    found: Model = built(Model, row)
-    return found
-
-
-def _provider(row: tuple[Any, ...]) -> Provider:
-    found: Provider = built(Provider, row)
-    return found

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from events.base import Instant
 from events.record import Change
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+Ask = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+"""How a question in SQL is put, with its parameters."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +142,7 @@ def columns(kind: type[msgspec.Struct], table: str = "") -> str:
     return ", ".join(f'{of}"{name}"' for name in kind.__struct_fields__)
 
 
-def built(kind: type[msgspec.Struct], row: tuple[Any, ...]) -> Any:  # noqa: ANN401 - of *kind*
+def built(kind: type[Row], row: tuple[Any, ...]) -> Row:
     """Return *row*, selected by `columns`, as *kind*."""
     fields = dict(zip(kind.__struct_fields__, row, strict=True))
     return msgspec.convert({name: value(name, fields[name]) for name in fields}, kind)

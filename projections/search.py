@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from projections.history import AS_OF
 from projections.models import FULL_TEXT, TOKENIZE
-from projections.rows import Model, columns
+from projections.rows import Ask, Model, columns
 
 SORTS = (
     "provider", "id", "name", "context_window", "max_output_tokens", "price_input",
@@ -41,6 +41,11 @@ class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     offset: int = 0
 
+    @property
+    def words(self) -> list[str]:
+        """The words of *text*."""
+        return (self.text or "").split()
+
 
 _HAS = (
     "EXISTS (SELECT 1 FROM model_capabilities AS c"
@@ -52,7 +57,7 @@ _WORDS = "models_fts MATCH ?"
 _FOUND = "models_fts JOIN models AS m ON m.rowid = models_fts.rowid"
 
 
-class Query(msgspec.Struct, frozen=True):
+class Query(NamedTuple):
     """A statement and its parameters."""
 
     sql: str
@@ -63,11 +68,11 @@ def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
     """Return the query for *wanted*, now or as of a sequence.
 
     Its rows have the columns of `Model`. There is an index of words only for now: as of a
-    sequence, text is looked for in what `ranked` is given. Raises ValueError for a sort that there
-    is none of.
+    sequence, text is looked for in what `found` indexes. Raises ValueError for a sort that there is
+    none of.
     """
     live = as_of is None
-    words = live and wanted.text is not None and bool(wanted.text.split())
+    words = live and bool(wanted.words)
     source = _FOUND if words else f"{'models' if live else AS_OF} AS m"
     parameters: list[Any] = [] if live else [as_of, as_of]
     conditions = []
@@ -81,8 +86,26 @@ def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
     return Query(sql, [*parameters, limit, wanted.offset])
 
 
-def ranked(rows: Iterable[tuple[Any, ...]], text: str) -> list[int]:
-    """Return the places of those *rows* of `Model` that have all words of *text*, best first.
+def found(ask: Ask, wanted: ModelFilter, as_of: int | None = None) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of `Model` that are *wanted*, now or as of a sequence.
+
+    Raises ValueError for a sort that there is none of.
+    """
+    if as_of is None or not wanted.words:
+        return ask(*select(wanted, as_of))
+    # all models of that time are indexed, then the other wishes are looked for among the found
+    every = list(ask(*select(ModelFilter(), as_of)))
+    rank = {every[number][:2]: place for place, number in enumerate(_ranked(every, wanted.words))}
+    plain = msgspec.structs.replace(wanted, text=None, limit=None, offset=0)
+    rows = [row for row in ask(*select(plain, as_of)) if row[:2] in rank]
+    if wanted.sort is None:
+        rows.sort(key=lambda row: rank[row[:2]])
+    end = None if wanted.limit is None else wanted.offset + wanted.limit
+    return rows[wanted.offset : end]
+
+
+def _ranked(rows: Iterable[tuple[Any, ...]], wanted: list[str]) -> list[int]:
+    """Return the places of those *rows* of `Model` that have all words *wanted*, best first.
 
     They are indexed for this one question, as `models_fts` indexes the models of now.
     """
@@ -97,7 +120,7 @@ def ranked(rows: Iterable[tuple[Any, ...]], text: str) -> list[int]:
         )
         found = db.execute(
             f"SELECT rowid FROM models_fts WHERE {_WORDS} ORDER BY rank, rowid",  # noqa: S608 - ours
-            [phrases(text.split())],
+            [phrases(wanted)],
         ).fetchall()
     finally:
         db.close()
@@ -126,8 +149,8 @@ def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[
     ):
         if bound is not None:
             yield column, [bound]
-    if live and wanted.text is not None and (words := wanted.text.split()):
-        yield _WORDS, [phrases(words)]
+    if live and wanted.words:
+        yield _WORDS, [phrases(wanted.words)]
 
 
 def _has(*, live: bool) -> str:
