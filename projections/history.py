@@ -8,6 +8,7 @@ from typing import assert_never
 import msgspec
 
 from events.models import ModelAdded, ModelMissing, ModelRemoved, ModelReturned, ModelUpdated
+from events.record import Change
 from projections.faults import one_row
 
 Turn = ModelAdded | ModelUpdated | ModelMissing | ModelReturned | ModelRemoved
@@ -39,7 +40,7 @@ WHERE provider = ? AND model_id = ? AND until_seq IS NULL
 _OPEN = "INSERT INTO model_history VALUES (?, ?, ?, NULL, ?, NULL, ?, ?, ?)"
 _KEEP = """
 INSERT INTO model_history
-SELECT provider, model_id, ?, NULL, ?, NULL, ?, '[]', record FROM model_history
+SELECT provider, model_id, ?, NULL, ?, NULL, ?, ?, record FROM model_history
 WHERE provider = ? AND model_id = ? AND until_seq = ?
 """
 
@@ -78,7 +79,9 @@ SELECT provider, model_id AS id,
   seq
 FROM (
   SELECT *,
-    (SELECT CASE e.change WHEN 'missing' THEN e.at END FROM model_history AS e
+    (SELECT CASE e.change WHEN 'missing'
+        THEN COALESCE(json_extract(e.changed, '$[0].new'), e.at) END
+      FROM model_history AS e
       WHERE e.provider = v.provider AND e.model_id = v.model_id AND e.seq <= v.seq
         AND e.change <> 'updated'
       ORDER BY e.seq DESC LIMIT 1) AS missing_since
@@ -107,8 +110,10 @@ def apply(db: sqlite3.Connection, seq: int, event: Turn) -> None:
             about = (provider, id_)
             _close(db, seq, event.at, about)
             db.execute(_OPEN, (*about, seq, event.at, "removed", "[]", _json(model)))
-        case ModelMissing(provider=provider, model_id=id_):
-            _keep(db, seq, event.at, (provider, id_), "missing")
+        case ModelMissing(provider=provider, model_id=id_, missing_since=since):
+            # what a quarantine awaited is missing since before this fact
+            changed = "[]" if since is None else _json([Change("missing_since", None, since)])
+            _keep(db, seq, event.at, (provider, id_), "missing", changed)
         case ModelReturned(provider=provider, model_id=id_):
             _keep(db, seq, event.at, (provider, id_), "returned")
         case _:
@@ -120,10 +125,17 @@ def _close(db: sqlite3.Connection, seq: int, at: str, about: tuple[str, str]) ->
     one_row(changed.rowcount, f"the version of {'/'.join(about)} before sequence {seq}")
 
 
-def _keep(db: sqlite3.Connection, seq: int, at: str, about: tuple[str, str], change: str) -> None:
+def _keep(  # noqa: PLR0913, PLR0917 - the columns of a version
+    db: sqlite3.Connection,
+    seq: int,
+    at: str,
+    about: tuple[str, str],
+    change: str,
+    changed: str = "[]",
+) -> None:
     """Open a version with the record of the one before."""
     _close(db, seq, at, about)
-    db.execute(_KEEP, (seq, at, change, *about, seq))
+    db.execute(_KEEP, (seq, at, change, changed, *about, seq))
 
 
 def _json(value: object) -> str:

@@ -135,8 +135,8 @@ def apply(db: sqlite3.Connection, seq: int, event: ModelEvent) -> None:
         case ModelUpdated(provider=provider, model=model):
             changed = db.execute(_UPDATE, (*row(model), event.at, seq, provider, model.id))
             one_row(changed.rowcount, f"update of {provider}/{model.id}")
-        case ModelMissing(provider=provider, model_id=id_):
-            changed = db.execute(_MISS, (event.at, seq, provider, id_))
+        case ModelMissing(provider=provider, model_id=id_, missing_since=since):
+            changed = db.execute(_MISS, (since or event.at, seq, provider, id_))
             one_row(changed.rowcount, f"absence of {provider}/{id_}")
         case ModelReturned(provider=provider, model_id=id_):
             changed = db.execute(_RETURN, (seq, provider, id_))

@@ -20,6 +20,7 @@ from events.decide.quarantine import LONGEST, Absence, awaited, guarded, told
 from events.models import ModelMissing, ModelRemoved, ModelReturned
 from events.record import ModelRecord
 from services.refresher.watched import Watched
+from tests.support.builders import catalogue
 from tests.support.refreshing import acme, configured, row
 from tests.support.refreshing import told as said
 from tests.support.runs import Lived, facts_of, live
@@ -391,3 +392,15 @@ def test_local_servers_have_no_guard(tmp_path: Path) -> None:
 
     assert Watched(remote.providers[0]).policy.shrink_guard == 0.2
     assert Watched(local.providers[0]).policy.shrink_guard is None
+
+
+def test_the_catalogue_says_since_when_it_was_awaited() -> None:
+    lives = _story("abcdefg", *["a"] * 3)
+    with catalogue([*facts_of(lives)]) as opened:
+        now = opened.search()
+
+        assert {one.id: one.missing_since for one in now} == {
+            "a": None,
+            **dict.fromkeys("bcdefg", lives[1].at),
+        }
+        assert opened.search(as_of=len(facts_of(lives))) == now
