@@ -13,10 +13,13 @@ import secrets
 import threading
 import time
 from datetime import UTC, datetime
+from hashlib import blake2b
+from uuid import UUID
 
 from events.base import Instant, instant_of
 
 VARIABLE = "MODELOG_CLOCK"
+_ELAPSED: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class BadClock(ValueError):
@@ -84,14 +87,33 @@ class _Ids:
             # 74 bits stand beside the milliseconds: within one of them, ids grow by chance
             self._last = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)
             value = self._last
-        millis, low = value >> 74, value & ((1 << 74) - 1)
-        number = millis << 80 | 0x7 << 76 | (low >> 62) << 64 | 0b10 << 62 | low & ((1 << 62) - 1)
-        text = f"{number:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return _spelled(value >> 74, value & ((1 << 74) - 1))
 
 
 _ids = _Ids()
 _instance = f"{secrets.randbits(40):08x}"[:8]
+
+
+def derived_id(run_id: str, position: str) -> str:
+    """Return the id of what a run has exactly one of, such as its outcome, whoever mints it.
+
+    It keeps the layout of a UUIDv7: the milliseconds of *run_id*, a UUIDv7 itself (else it raises
+    ValueError), then 74 bits of blake2b over ``run_id|position``. Source: health.md, section 5.
+    """
+    millis = UUID(run_id).int >> 80
+    digest = blake2b(f"{run_id}|{position}".encode(), digest_size=10).digest()
+    return _spelled(millis, int.from_bytes(digest, "big") >> 6)
+
+
+def _spelled(millis: int, low: int) -> str:
+    """Spell a UUIDv7 of 48 bits of milliseconds and the 74 *low* bits beside them."""
+    number = millis << 80 | 0x7 << 76 | (low >> 62) << 64 | 0b10 << 62 | low & ((1 << 62) - 1)
+    return str(UUID(int=number))
+
+
+def elapsed() -> float:
+    """Return seconds of real time that never step back, and pass while the machine sleeps, too."""
+    return time.clock_gettime(_ELAPSED)
 
 
 def new_id() -> str:

@@ -8,7 +8,7 @@ became of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from events.envelope import Message
@@ -26,6 +26,7 @@ from services.jetstream.streams import EPOCH_KEY, INSTALLATION_KEY
 __all__ = [
     "MOST",
     "Appended",
+    "Fenced",
     "HistoryChanged",
     "Log",
     "LogFull",
@@ -44,6 +45,13 @@ ROOM = 1_024
 
 class TooLarge(NotAppended):
     """An event is larger than its stream allows; nothing was sent."""
+
+
+class Fenced(NotAppended):
+    """Whoever wants to append may not any more: its lease is over.
+
+    What was sent before may be stored, where its acknowledgement was lost.
+    """
 
 
 class Unacknowledged(NotAppended):
@@ -117,13 +125,15 @@ class Log:
         provider: str,
         expected: int,
         also: Mapping[str, int] | None = None,
+        holds: Callable[[], bool] | None = None,
         deadline: float = DEADLINE_SECONDS,
     ) -> Appended:
         """Append *messages*, 1 to 1000 of one provider, as one batch: all or none, and once.
 
         The condition is that *expected* still is the last sequence of the provider's *family*;
         *also* says the same of other families of which there are messages. Capabilities ride with
-        their models. Raises ValueError where a message is not covered by that, TooLarge,
+        their models. *holds* is asked before every attempt; where it says no, Fenced is raised.
+        Raises ValueError where a message is not covered by that, TooLarge,
         SequenceConflict, LogFull, HistoryChanged where the log is not what it was, Refused, and
         Unacknowledged after *deadline* seconds: then alone the outcome is open.
 
@@ -135,6 +145,7 @@ class Log:
         unsure = False
         end = _now() + deadline
         while (left := await self._ready(self._facts, end)) > 0:
+            _held(holds, messages)
             reply = await batch.send(self._nc, messages, added, min(left, ANSWER_SECONDS))
             if reply and reply.get("count") == len(messages):
                 first = int(reply["seq"]) - len(messages) + 1
@@ -148,6 +159,7 @@ class Log:
             last = first + len(messages) - 1
             self._facts.acknowledged(last, messages[-1].id)
             return Appended(first, last, first + which[0].last)
+        _held(holds, messages)
         raise Unacknowledged(
             f"{len(messages)} events of {provider}: no acknowledgement in {deadline:g} s"
         )
@@ -202,6 +214,11 @@ class Log:
             else:
                 await asyncio.sleep(LOOK_SECONDS)
         return 0
+
+
+def _held(holds: Callable[[], bool] | None, messages: Sequence[Message]) -> None:
+    if holds is not None and not holds():
+        raise Fenced(f"{messages[0].subject} and {len(messages) - 1} more: the lease is over")
 
 
 def _fit(known: _Known, messages: Sequence[Message]) -> None:
