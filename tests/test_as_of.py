@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.codec import FactEvent
+from events.decide.absence import removed
+from events.decide.known import KnownModel
 from events.decide.models import batches as whole
 from events.models import ModelEvent
 from events.record import differences
@@ -56,7 +58,7 @@ filters = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_the_catalogue_at_a_sequence_is_a_fold_of_the_events_up_to_it(world: World) -> None:
     db = empty()
@@ -80,7 +82,7 @@ def _ends(facts: list[FactEvent]) -> list[int]:
     return ends
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_every_search_finds_what_it_would_have_found_then(data: st.DataObject) -> None:
     world = data.draw(worlds().filter(lambda world: bool(world.facts)))
@@ -91,7 +93,7 @@ def test_every_search_finds_what_it_would_have_found_then(data: st.DataObject) -
         assert now.search(wanted, as_of=seq) == then.search(wanted)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.data())
 def test_a_time_is_the_largest_sequence_whose_running_maximum_is_not_later(
     world: World, data: st.DataObject
@@ -177,7 +179,7 @@ def _models(opened: Catalogue, seq: int) -> dict[tuple[str, str], Model]:
     return {(one.provider, one.id): one for one in opened.search(as_of=seq)}
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(worlds(), st.data())
 def test_a_difference_is_what_two_moments_do_not_share(world: World, data: st.DataObject) -> None:
     seqs = st.integers(0, len(world.facts))
@@ -226,3 +228,9 @@ def test_what_came_and_went_between_two_moments_is_no_difference() -> None:
         assert opened.diff(0, 1) == []
         assert [one.change for one in opened.diff(0, 6)] == ["appeared"]
         assert [one.change for one in opened.diff(6, 0)] == ["vanished"]
+
+
+def test_a_model_that_was_there_only_between_two_moments_is_no_difference() -> None:
+    gone = removed("acme", KnownModel(OLD, DAYS[1], 3), DAYS[2], reason="delisted")
+    with catalogue([*added(OLD), *gone]) as opened:
+        assert opened.diff(0, 4) == opened.diff(4, 0) == []

@@ -53,6 +53,7 @@ def _rows(world: World) -> object:
     return rows(db)
 
 
+@settings(deadline=None)
 @given(worlds(), st.data())
 def test_neither_batches_nor_how_the_streams_interleave_change_a_row(
     world: World, data: st.DataObject
@@ -69,6 +70,7 @@ def test_neither_batches_nor_how_the_streams_interleave_change_a_row(
     assert rows(db) == _rows(world)
 
 
+@settings(deadline=None)
 @given(worlds(), st.data())
 def test_an_event_delivered_twice_is_folded_once(world: World, data: st.DataObject) -> None:
     facts, operations = stored(world.facts), stored(world.operations)
@@ -84,7 +86,7 @@ def test_an_event_delivered_twice_is_folded_once(world: World, data: st.DataObje
     assert rows(db) == _rows(world)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(worlds(), st.data())
 def test_a_catalogue_that_serves_while_it_is_folded_ends_as_one_built_beside(
     world: World, data: st.DataObject
@@ -106,6 +108,7 @@ def test_a_catalogue_that_serves_while_it_is_folded_ends_as_one_built_beside(
     assert found == _rows(world)
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_the_checkpoint_knows_the_past_by_its_hash(world: World) -> None:
     facts = stored(world.facts)

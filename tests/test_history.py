@@ -79,7 +79,7 @@ def test_a_history_is_of_one_provider_or_of_all_that_serve_the_model() -> None:
         assert opened.history("m", "gamma") == opened.history("x") == []
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(worlds())
 def test_a_history_is_the_events_of_each_model_with_the_record_of_then(world: World) -> None:
     told: dict[tuple[str, str], list[tuple[int, str, ModelRecord]]] = {}
