@@ -7,7 +7,7 @@ import re
 UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 """Milliseconds in each unit, the largest first: the order in which they are written."""
 
-_PART = r"(?:(?P<{0}>[0-9]+){1})?"
+_PART = r"(?:(?P<{0}>[0-9]{{1,15}}){1})?"
 _WHOLE = re.compile("".join(_PART.format(f"u_{unit}", unit) for unit in UNITS), re.ASCII)
 EXAMPLES = '"30s", "5m" or "1h30m"'
 

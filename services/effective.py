@@ -8,13 +8,23 @@ import msgspec
 
 from events.decide.providers import Settings
 from services.durations import format_duration
-from services.sections import ENRICHMENT, HEALTH, NATS, REFRESH
-from services.settings import Config
+from services.health_settings import HEALTH
+from services.leaves import Duration
+from services.sections import ENRICHMENT, NATS, REFRESH
+from services.settings import Config, Schedule, written
+
+SECTIONS = (NATS, REFRESH, HEALTH, ENRICHMENT)
 
 
 def table_of(settings: Settings) -> dict[str, Any]:
-    """Return *settings* as the `[[providers]]` table that they might have come from."""
+    """Return *settings* as the `[[providers]]` table that they might have come from.
+
+    What follows from other keys is left out, so that it follows them when they change. Raises
+    msgspec.ValidationError where the schedule is none.
+    """
     told = _provider(settings)
+    scaled = set(told["refresh"]) - set(written(Schedule.from_settings(settings)))
+    told["refresh"] = {key: one for key, one in told["refresh"].items() if key not in scaled}
     given = {key: told[key] for key in ("name", "dialect", "base_url", "enabled", "priority")}
     rest = ("api_key", "credentials", "headers", "options", "refresh", "health")
     return {**given, **{key: told[key] for key in rest if told[key]}}
@@ -38,10 +48,9 @@ def _written(section: msgspec.Struct) -> dict[str, Any]:
 
 
 def _text(key: str, value: object) -> object:
-    timed = HEALTH.get(key) or REFRESH.get(key) or NATS.get(key) or ENRICHMENT.get(key)
-    called = getattr(timed, "__qualname__", "")
-    if called.startswith("duration.") and isinstance(value, float):
-        return format_duration(value)
+    timed = any(isinstance(reads.get(key), Duration) for reads in SECTIONS)
+    if timed and (value is None or isinstance(value, float)):
+        return format_duration(value or 0.0)
     return value
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from services.durations import EXAMPLES, NoDuration, format_duration, parse_duration
 
@@ -14,64 +16,93 @@ Read = Callable[[Any], Any]
 """Turns a value as TOML has it into ours; raises BadValue."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z", re.ASCII)
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+BARE = re.compile(r"[A-Za-z0-9_-]{1,40}\Z", re.ASCII)
+HOST = re.compile(r"[\w.{}%:-]+\Z")
+"""A name, an address, or one with options to be filled in."""
+LONGEST = 60
+"""Characters of a value that are shown."""
+CENTURY = 36_500 * 86_400.0
+LARGEST = 2**53
+"""The largest number that every reader of JSON keeps."""
 
 
 class BadValue(ValueError):
-    """A value that is not allowed; the message says what it is and what is."""
+    """A value that is not allowed; the message says what it is and what is.
+
+    *told* are the places within it, such as ``.name`` or ``[2]``, each with a message of its own,
+    where there is more to say than one.
+    """
+
+    def __init__(self, message: str = "", *, told: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message or "; ".join(": ".join(one) for one in told))
+        self.told = tuple(told) or (("", message),)
 
 
 def shown(value: object) -> str:
-    """Write *value* as TOML would, cut where it is long."""
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 - one line of a terminal
+    """Write *value* as TOML would: in one line, cut where it is long."""
+    try:
+        text = quoted(value) if isinstance(value, str) else str(value).lower()
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of that size"
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def duration(*, least: float = 0.001, zero: bool = False) -> Read:
-    """Allow durations of at least *least* seconds; ``"0"`` where *zero* means off."""
+def quoted(text: str) -> str:
+    """Write *text* in quotes, as TOML would."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    plain = (one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped)
+    return f'"{"".join(plain)}"'
 
-    def read(value: Any) -> float:  # noqa: ANN401 - TOML
-        if not isinstance(value, str):
-            raise BadValue(f"{shown(value)} is no duration; write {EXAMPLES}")
+
+def key(name: str) -> str:
+    """Write the key *name* as TOML would: in quotes where it needs them."""
+    return name if BARE.match(name) else shown(name)
+
+
+class Duration(msgspec.Struct, frozen=True):
+    """Allows durations from *least* seconds to a century; ``"0"`` where *zero* means off."""
+
+    least: float = 0.001
+    zero: bool = False
+
+    def __call__(self, value: Any) -> float:  # noqa: ANN401 - TOML
+        """Return the seconds of *value*."""
         try:
-            seconds = parse_duration(value)
-        except NoDuration as error:
-            raise BadValue(str(error)) from error
-        if seconds < least and not (zero and not seconds):
-            off = ', or "0" for none' if zero else ""
-            raise BadValue(f'"{value}" is too short; at least "{format_duration(least)}"{off}')
+            seconds = parse_duration(value) if isinstance(value, str) else None
+        except NoDuration:
+            seconds = None
+        if seconds is None:
+            raise BadValue(f"{shown(value)} is no duration; write {EXAMPLES}")
+        if seconds < self.least and not (self.zero and not seconds):
+            off = ', or "0" for none' if self.zero else ""
+            least = format_duration(self.least)
+            raise BadValue(f'"{value}" is too short; at least "{least}"{off}')
+        if seconds > CENTURY:
+            raise BadValue(f'{shown(value)} is too long; at most "{format_duration(CENTURY)}"')
         return seconds
 
-    return read
 
-
-def whole(least: int, most: int | None = None) -> Read:
+def whole(least: int, most: int = LARGEST) -> Read:
     """Allow whole numbers from *least* to *most*."""
 
     def read(value: Any) -> int:  # noqa: ANN401 - TOML
-        allowed = f"a whole number of at least {least}"
-        if most is not None:
-            allowed = f"a whole number from {least} to {most}"
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise BadValue(f"{shown(value)} is not {allowed}")
-        if value < least or (most is not None and value > most):
-            raise BadValue(f"{value} is not {allowed}")
-        return value
+        numeric = isinstance(value, int) and not isinstance(value, bool)
+        if not numeric or not least <= value <= most:
+            allowed = f"of at least {least}" if most == LARGEST else f"from {least} to {most}"
+            raise BadValue(f"{shown(value)} is not a whole number {allowed}")
+        return int(value)
 
     return read
 
 
-def number(least: float, most: float | None = None, *, above: bool = False) -> Read:
+def number(least: float, most: float, *, above: bool = False) -> Read:
     """Allow numbers from *least* (or *above* it) to *most*."""
 
     def read(value: Any) -> float:  # noqa: ANN401 - TOML
-        bound = f"above {least:g}" if above else f"at least {least:g}"
-        allowed = f"a number {bound}" + (f" and at most {most:g}" if most is not None else "")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadValue(f"{shown(value)} is not {allowed}")
-        low = value <= least if above else value < least
-        if low or value != value or (most is not None and value > most):  # noqa: PLR0124 - NaN
-            raise BadValue(f"{shown(value)} is not {allowed}")
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if not numeric or not least <= value <= most or (above and value == least):
+            bound = f"above {least:g}" if above else f"at least {least:g}"
+            raise BadValue(f"{shown(value)} is not a number {bound} and at most {most:g}")
         return float(value)
 
     return read
@@ -86,9 +117,20 @@ def truth(value: Any) -> bool:  # noqa: ANN401 - TOML
 
 def text(value: Any) -> str:  # noqa: ANN401 - TOML
     """Allow texts that are not empty."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise BadValue(f"{shown(value)} is no text")
     return value
+
+
+def one_of(allowed: Sequence[str]) -> Read:
+    """Allow one of some words."""
+
+    def read(value: Any) -> str:  # noqa: ANN401 - TOML
+        if not isinstance(value, str) or value not in allowed:
+            raise BadValue(f"{shown(value)} is unknown; {nearest(str(value), allowed)}")
+        return value
+
+    return read
 
 
 def words(allowed: Sequence[str]) -> Read:
@@ -97,9 +139,13 @@ def words(allowed: Sequence[str]) -> Read:
     def read(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - TOML
         if not isinstance(value, list):
             raise BadValue(f"{shown(value)} is no list; allowed in it: {', '.join(allowed)}")
-        for word in value:
-            if word not in allowed:
-                raise BadValue(f"{shown(word)} is unknown; {nearest(str(word), allowed)}")
+        wrong = [
+            (f"[{place}]", f"{shown(word)} is unknown; {nearest(str(word), allowed)}")
+            for place, word in enumerate(value, 1)
+            if word not in allowed
+        ]
+        if wrong:
+            raise BadValue(told=wrong)
         return tuple(dict.fromkeys(value))
 
     return read
@@ -116,72 +162,38 @@ def anything(kind: type, called: str) -> Read:
     return read
 
 
-def address(*schemes: str) -> Read:
-    """Allow URLs of *schemes* with a host, and without password, query or fragment."""
+def address(*schemes: str, several: bool = False) -> Read:
+    """Allow a URL of *schemes* with a host, and without password, query or fragment.
+
+    *several* of them may stand there, with commas between. What may hold a password is not shown.
+    """
 
     def read(value: Any) -> str:  # noqa: ANN401 - TOML
-        example = f"{schemes[0]}://host"
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
         if not isinstance(value, str):
-            raise BadValue(f"{shown(value)} is no address; write {example}")
-        for one in value.split(","):
-            try:
-                parts = urlsplit(one.strip())
-                host = parts.hostname and (parts.port or True)
-            except ValueError:
-                host, parts = None, urlsplit("")
-            if parts.username or parts.password:
+            raise BadValue(f"{shown(value)} is no address; {wanted} and a host are needed")
+        found = [one.strip().rstrip("/") for one in (value.split(",") if several else [value])]
+        for one in found:
+            if "@" in one.partition("://")[2].partition("/")[0]:
                 raise BadValue("an address must not hold a password; use a reference to a secret")
-            if parts.scheme not in schemes or not host or parts.query or parts.fragment:
-                wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-                raise BadValue(f"{shown(value)} is no address; {wanted} and a host are needed")
-        return value.rstrip("/")
+            if "?" in one or "#" in one:
+                bare = shown(re.split("[?#]", one)[0] + "…")
+                raise BadValue(f"{bare} is no address here: it must not have a query or fragment")
+            if not _reachable(one, schemes):
+                raise BadValue(f"{shown(one)} is no address; {wanted} and a host are needed")
+        return ",".join(found)
 
     return read
 
 
-def reference(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML
-    """Allow references to a secret; a literal one is refused and never shown."""
-    allowed = "{ env = NAME }, { file = PATH } or { command = [PROGRAM, …] }"
-    if not isinstance(value, Mapping):
-        raise BadValue(f"*** is a literal; a secret is a reference: {allowed}")
-    match dict(value):
-        case {"env": str(name), **rest} if not rest and VARIABLE.match(name):
-            return {"env": name}
-        case {"file": str(path), **rest} if not rest and path:
-            return {"file": path}
-        case {"command": [str(), *_] as command, **rest} if not rest and all(
-            isinstance(word, str) for word in command
-        ):
-            return {"command": list(command)}
-    raise BadValue(f"no reference to a secret; write {allowed}")
-
-
-def references(value: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - TOML
-    """Allow a table of references to secrets."""
-    if not isinstance(value, Mapping):
-        raise BadValue(f"{shown(value)} is no table of references to secrets")
-    found = {}
-    for name, one in value.items():
-        try:
-            found[name] = reference(one)
-        except BadValue as error:
-            raise BadValue(f"{name}: {error}") from error
-    return found
-
-
-def headers(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML
-    """Allow a table of header values, each a text or a reference."""
-    if not isinstance(value, Mapping):
-        raise BadValue(f"{shown(value)} is no table of headers")
-    found: dict[str, Any] = {}
-    for name, one in value.items():
-        try:
-            found[name] = text(one) if isinstance(one, str) else reference(one)
-        except BadValue as error:
-            raise BadValue(f"{name}: {error}") from error
-        if name.lower() in {"authorization", "x-api-key", "api-key"} and isinstance(one, str):
-            raise BadValue(f"{name}: *** is a literal; give a reference to a secret")
-    return found
+def _reachable(url: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    plain = url.isprintable() and not re.search(r"[\s\\]", url)
+    return plain and parts.scheme in schemes and bool(HOST.match(host or "")) and port != 0
 
 
 def provider_name(value: Any) -> str:  # noqa: ANN401 - TOML

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -10,26 +11,14 @@ import msgspec
 
 from events.decide.providers import Settings
 from services import leaves
-from services.leaves import BadValue, Read, nearest
+from services.leaves import LARGEST, BadValue, Read, key, nearest, shown
 from services.providers import DIALECTS
-from services.providers.address import MissingOption, filled, ollama_host
+from services.providers.address import MissingOption, filled, ollama_host, option
 from services.providers.table import BUILTIN, Builtin, Option
+from services.references import headers, reference, references
 from services.settings import refreshing
 
-PROVIDER: dict[str, Read] = {
-    "name": leaves.provider_name,
-    "dialect": leaves.text,
-    "base_url": leaves.address("https", "http"),
-    "api_key": leaves.reference,
-    "credentials": leaves.references,
-    "options": leaves.anything(dict, "table"),
-    "enabled": leaves.truth,
-    "priority": leaves.whole(-9, 9),
-    "headers": leaves.headers,
-    "refresh": leaves.anything(dict, "table"),
-    "health": leaves.anything(dict, "table"),
-}
-"""The keys of a `[[providers]]` table."""
+PLACE = re.compile(r"\{([a-z_]+)\}")
 
 AT_ONCE = {"removal_hold": 0.0, "removal_scans": 1}
 """What a server whose owner changes its models by hand has where nothing else was written."""
@@ -44,28 +33,38 @@ def provider(
 ) -> Settings:
     """Return the settings of a provider; *own*, *refresh* and *health* are what was written.
 
-    Raises BadValue, its message beginning with the key.
+    Raises BadValue, which tells every key that is missing or does not fit.
     """
     row = BUILTIN.get(own["name"])
-    name = _dialect(own, row)
-    dialect = DIALECTS[name]
-    options = {**_options(row, environ), **own.get("options", {})}
-    local = row.local if row else dialect.local
+    wrong: list[tuple[str, str]] = []
+    name = _dialect(own, row, wrong)
+    base_url = _base_url(own, row, environ, wrong)
+    dialect = DIALECTS.get(name)
+    local = row.local if row else dialect is not None and dialect.local
     settings = Settings(
         name=own["name"],
         dialect=name,
-        base_url=_base_url(own, row, environ),
+        base_url=base_url,
         enabled=own.get("enabled", True),
         priority=own.get("priority", 0),
         credential=own.get("api_key") or _key(row, environ),
         credentials=own.get("credentials") or _credentials(row, environ),
         headers=own.get("headers", {}),
-        options=options,
+        options={**_options(row, environ), **own.get("options", {})},
         schedule=_plain(refreshing({**AT_ONCE, **refresh} if local else refresh)),
         health=_plain(dict(health)),
     )
-    _complete(settings, row, given="base_url" in own)
-    return msgspec.structs.replace(settings, base_url=_filled(settings))
+    wrong += [(f"options.{option}", why) for option, why in _missing(settings)]
+    if wrong:
+        raise BadValue(told=wrong)
+    settings = msgspec.structs.replace(settings, base_url=filled(base_url, settings))
+    if "{" in settings.base_url:
+        raise BadValue(told=[("base_url", f"{shown(base_url)} has a brace that names no option")])
+    try:
+        DIALECTS[name].first(settings)
+    except MissingOption as error:
+        raise BadValue(told=[("options", str(error))]) from error
+    return settings
 
 
 def automatic(environ: Mapping[str, str]) -> list[str]:
@@ -87,34 +86,43 @@ def _automatic(row: Builtin, environ: Mapping[str, str]) -> bool:
     return any(environ.get(key) for key in row.keys) and (needed or based)
 
 
-def _dialect(own: Mapping[str, Any], row: Builtin | None) -> str:
+def _dialect(own: Mapping[str, Any], row: Builtin | None, wrong: list[tuple[str, str]]) -> str:
     name = str(own.get("dialect") or (row.dialect if row else ""))
     if not name:
         close = get_close_matches(own["name"], BUILTIN, n=1)
         hint = f' (did you mean "{close[0]}"?)' if close else ""
-        raise BadValue(
-            f'dialect: missing; "{own["name"]}" is not built in{hint}; a server in the manner of '
-            f'OpenAI has dialect = "openai" and a base_url'
+        message = (
+            f'missing; "{own["name"]}" is not built in{hint}; a server in the manner of OpenAI has '
+            f'dialect = "openai" and a base_url'
         )
-    if name not in DIALECTS:
-        raise BadValue(f'dialect: "{name}" is unknown; {nearest(name, list(DIALECTS))}')
+        wrong.append(("dialect", message))
+    elif name not in DIALECTS:
+        wrong.append(("dialect", f"{shown(name)} is unknown; {nearest(name, list(DIALECTS))}"))
     return name
 
 
-def _base_url(own: Mapping[str, Any], row: Builtin | None, environ: Mapping[str, str]) -> str:
+def _base_url(
+    own: Mapping[str, Any],
+    row: Builtin | None,
+    environ: Mapping[str, str],
+    wrong: list[tuple[str, str]],
+) -> str:
     if "base_url" in own:
         return str(own["base_url"])
     if row is None:
-        raise BadValue(f'base_url: missing; "{own["name"]}" is not built in')
+        if own.get("dialect"):  # else it is said with the dialect
+            wrong.append(("base_url", f'missing; "{own["name"]}" is not built in'))
+        return ""
     variable = row.base_url_variable
     value = environ.get(variable, "") if variable else ""
     if not value:
         return row.base_url
-    url = ollama_host(value) if variable == "OLLAMA_HOST" else value
+    url = (ollama_host(value) or value) if variable == "OLLAMA_HOST" else value
     try:
         return str(PROVIDER["base_url"](url))
     except BadValue as error:
-        raise BadValue(f"base_url: ${variable}: {error}") from error
+        wrong.append(("base_url", f"${variable}: {error}"))
+        return row.base_url
 
 
 def _key(row: Builtin | None, environ: Mapping[str, str]) -> dict[str, Any] | None:
@@ -148,20 +156,66 @@ def _plain(settings: object) -> dict[str, Any]:
     return plain
 
 
-def _complete(settings: Settings, row: Builtin | None, *, given: bool) -> None:
-    """Raise BadValue for an option that is needed and was not given."""
-    for option in row.options if row else ():
-        only_there = row is not None and f"{{{option.name}}}" in row.base_url
-        if option.needed and option.name not in settings.options and not (given and only_there):
-            variables = " or ".join(f"${name}" for name in option.variables)
-            hint = f", or set {variables}" if variables else ""
-            raise BadValue(
-                f'options.{option.name}: missing; write options = {{ {option.name} = "…" }}{hint}'
-            )
+def _missing(settings: Settings) -> list[tuple[str, str]]:
+    """Return each option that is needed and was not given, and how to give it.
+
+    Needed is what the address names, and what the built-in provider of this dialect cannot do
+    without. Where an address of one's own may take an option's place, the row has a variable for
+    the address.
+    """
+    row = BUILTIN.get(settings.name)
+    if row is None or row.dialect != settings.dialect:
+        row = next((one for one in BUILTIN.values() if one.dialect == settings.dialect), None)
+    known = {one.name: one for one in row.options} if row else {}
+    places = PLACE.findall(settings.base_url)
+    needed = [
+        one.name
+        for one in known.values()
+        if one.needed
+        and not (row and row.base_url_variable and f"{{{one.name}}}" not in settings.base_url)
+    ]
+    return [
+        (name, _how(name, known.get(name)))
+        for name in dict.fromkeys([*needed, *places])
+        if option(settings, name) is None
+    ]
 
 
-def _filled(settings: Settings) -> str:
-    try:
-        return filled(settings.base_url, settings)
-    except MissingOption as error:
-        raise BadValue(f"base_url: {error}") from error
+def _how(name: str, option_: Option | None) -> str:
+    variables = " or ".join(f"${one}" for one in option_.variables) if option_ else ""
+    hint = f", or set {variables}" if variables else ""
+    return f'missing; write options = {{ {name} = "…" }}{hint}'
+
+
+def _choices(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML
+    """Allow a table of texts, numbers, truths and lists of texts."""
+    if not isinstance(value, dict):
+        raise BadValue(f"{shown(value)} is no table")
+    wrong = [
+        (f".{key(name)}", f"{shown(one)} is no option; a text, a number or a list of texts is")
+        for name, one in value.items()
+        if not (
+            isinstance(one, str | bool)
+            or (isinstance(one, int | float) and abs(one) <= LARGEST)
+            or (isinstance(one, list) and all(isinstance(word, str) for word in one))
+        )
+    ]
+    if wrong:
+        raise BadValue(told=wrong)
+    return value
+
+
+PROVIDER: dict[str, Read] = {
+    "name": leaves.provider_name,
+    "dialect": leaves.text,
+    "base_url": leaves.address("https", "http"),
+    "api_key": reference,
+    "credentials": references,
+    "options": _choices,
+    "enabled": leaves.truth,
+    "priority": leaves.whole(-9, 9),
+    "headers": headers,
+    "refresh": leaves.anything(dict, "table"),
+    "health": leaves.anything(dict, "table"),
+}
+"""The keys of a `[[providers]]` table."""

@@ -52,6 +52,16 @@ def refreshing(written: Mapping[str, Any]) -> Refresh:
     return Refresh(**scaled)
 
 
+def written(effective: Refresh) -> dict[str, Any]:
+    """Return what `refreshing` makes *effective* of: all but what follows from the rest."""
+    given = msgspec.structs.asdict(effective)
+    for name in ("timeout", "max_delay"):
+        rest = {key: value for key, value in given.items() if key != name}
+        if getattr(refreshing(rest), name) == given[name]:
+            given = rest
+    return given
+
+
 class Schedule(Refresh, frozen=True, kw_only=True):
     """The refresh settings of one provider, as its registration tells them."""
 
