@@ -20,11 +20,15 @@ from events.models import ModelAdded, ModelUpdated
 from events.record import ModelRecord
 from events.subjects import AUDIT, FACTS
 from projections import Catalogue
+from projections.database import open_writer
+from projections.fold import Folder
 from services.clock import new_id
 from services.jetstream import streams
 from services.jetstream.api import ask, stream_info
 from services.jetstream.append import Log
+from services.jetstream.messages import info
 from services.jetstream.server import Server
+from services.projector.follow import Follower
 from services.projector.replay import replay
 from tests.support.catalogues import facts_alone, rows
 from tests.support.cli import Answer, modelog
@@ -150,6 +154,22 @@ async def test_a_batch_is_seen_whole_or_not_at_all(projected: Projected) -> None
 
     assert (before, after) == (0, 3000)
     assert {count % 1000 for count in seen} == {0}
+
+
+async def test_it_stops_catching_up_behind_a_batch_and_never_within_one(
+    projected: Projected,
+) -> None:
+    """The server may be asked how far the log is while it stores a batch."""
+    generation = open_writer(projected.link)
+    epochs = {stream: (await info(projected.nc, stream)).epoch for stream in (FACTS, AUDIT)}
+    follower = Follower(projected.nc, Folder(generation.db, epochs), {})
+    await follower.run({FACTS: 3}, stop=True)  # the second batch is of 2 to 4
+    generation.close()
+    at = follower.at[FACTS]
+    await projected.once()
+
+    assert at >= 4
+    assert projected.seq() == FACTS_TOLD
 
 
 async def test_sighup_does_not_end_it(projected: Projected) -> None:

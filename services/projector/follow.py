@@ -40,10 +40,18 @@ class Follower:
         self.at = {stream: after.get(stream, 0) for stream in STREAMS}
 
     async def run(
-        self, target: Mapping[str, int], *, stop: bool = False, progress: Progress | None = None
+        self,
+        target: Mapping[str, int],
+        *,
+        stop: bool = False,
+        exact: bool = False,
+        progress: Progress | None = None,
     ) -> None:
-        """Follow the log for ever; with *stop*, up to *target*, the sequence of each stream.
+        """Follow the log for ever; with *stop*, until *target* is reached, a sequence a stream.
 
+        What is folded ends where a batch does, at *target* or behind it: a sequence that was asked
+        of the server may lie within a batch that it was just storing. *exact* ends at *target*
+        itself, for a catalogue that nobody goes on with.
         Raises what reading and folding raise: a gap, a torn batch, an event that does not decode
         or apply. The checkpoint then stands before the transaction that failed.
         """
@@ -66,7 +74,7 @@ class Follower:
                 stack.push_async_callback(subscription.stop)
             while not (stop and not self._behind(target)):
                 await self._wait(target)
-                self._fold(target if stop else {})
+                self._fold(target if exact else {})
                 if progress is not None:
                     progress(self.at)
                 self._room.set()

@@ -46,7 +46,7 @@ async def replay(nc: Client, target: Path, until: int, advance: Advance) -> Repo
         try:
             epochs = {stream: state.epoch for stream, state in states.items()}
             follower = Follower(nc, Folder(generation.db, epochs), {})
-            await follower.run(seqs, stop=True, progress=progress)
+            await follower.run(seqs, stop=True, exact=True, progress=progress)
             generation.finish()
             database.settle(generation.db)
         finally:
