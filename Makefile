@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up check test chaos bench coverage-of-fields
+.PHONY: help setup lock demo up check test chaos bench docs coverage-of-fields
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,13 +41,14 @@ demo: setup ## months of recorded changes in minutes; no key, no network
 up: setup ## everything on this machine
 	@$(BIN)/modelog up $(ARGS)
 
-check: setup ## linters, formatter and both type checkers
+check: setup ## linters, formatter, both type checkers, generated docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/python docs/generate.py --check
 
 test: setup ## all but the slow tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos" $(ARGS)
@@ -61,6 +62,9 @@ bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decide.py
 	$(BIN)/python benchmarks/load.py
+
+docs: setup ## write docs/ anew from the code
+	$(BIN)/python docs/generate.py
 
 coverage-of-fields: setup ## what lists state of models, into docs/providers.md (needs the recordings)
 	$(BIN)/python benchmarks/fields.py --write
