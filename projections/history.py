@@ -35,13 +35,14 @@ CREATE INDEX history_by_end ON model_history (until_seq);
 
 _CLOSE = """
 UPDATE model_history SET until_seq = ?, until = ?
-WHERE provider = ? AND model_id = ? AND until_seq IS NULL
+WHERE seq = (SELECT max(seq) FROM model_history WHERE provider = ? AND model_id = ?)
 """
+"""The last version is the current one: the index alone finds it, however many came before."""
 _OPEN = "INSERT INTO model_history VALUES (?, ?, ?, NULL, ?, NULL, ?, ?, ?)"
 _KEEP = """
 INSERT INTO model_history
 SELECT provider, model_id, ?, NULL, ?, NULL, ?, ?, record FROM model_history
-WHERE provider = ? AND model_id = ? AND until_seq = ?
+WHERE seq = (SELECT max(seq) FROM model_history WHERE provider = ? AND model_id = ?)
 """
 
 AS_OF = """(
@@ -135,7 +136,7 @@ def _keep(  # noqa: PLR0913, PLR0917 - the columns of a version
 ) -> None:
     """Open a version with the record of the one before."""
     _close(db, seq, at, about)
-    db.execute(_KEEP, (seq, at, change, changed, *about, seq))
+    db.execute(_KEEP, (seq, at, change, changed, *about))
 
 
 def _json(value: object) -> str:
