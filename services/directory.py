@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOK_SECONDS = 1.0
+LONGEST = 100
+"""Characters of a holder's command that are told."""
 
 
 class DirectoryHeld(Exception):
     """Another process works on the data directory."""
 
-    def __init__(self, path: Path, pid: str) -> None:
+    def __init__(self, path: Path, holder: str) -> None:
+        self.pid, _, command = holder.partition(" ")
+        who = f"{self.pid or '(unknown)'}" + (f" ({command})" if command else "")
         super().__init__(
-            f"{path} is in use by process {pid or '(unknown)'}; "
-            f"stop it, or use another directory with --data"
+            f"{path} is in use by process {who}; stop it, or use another directory with --data"
         )
-        self.pid = pid
 
 
 class DataDirectory:
@@ -52,26 +56,29 @@ class DataDirectory:
         The lock is the kernel's: a dead holder holds nothing, whatever it left in the file.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / name).open("a+") as file:
+        with (self.path / name).open("a+", encoding="utf-8", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
                 raise DirectoryHeld(self.path, file.read().strip()) from error
             file.truncate(0)
-            file.write(f"{os.getpid()}\n")
+            file.write(f"{os.getpid()} {_command()}\n")
             file.flush()
             yield
 
     def live_url(self) -> str | None:
         """Return the URL of the server that runs over this directory, None where none answers."""
         try:
-            url = self.url_file.read_text().strip()
-        except FileNotFoundError:
+            url = self.url_file.read_text("utf-8").strip()
+            address = urlsplit(url)
+            port = 4222 if address.port is None else address.port
+        except (FileNotFoundError, ValueError):
+            return None
+        if not address.hostname:
             return None
         try:
-            address = urlsplit(url)
-            with socket.create_connection((address.hostname, address.port or 4222), LOOK_SECONDS):
+            with socket.create_connection((address.hostname, port), LOOK_SECONDS):
                 return url
         except (OSError, ValueError):
             return None
@@ -85,3 +92,10 @@ class DataDirectory:
     def withdraw_url(self) -> None:
         """Tell others that the server is gone."""
         self.url_file.unlink(missing_ok=True)
+
+
+def _command() -> str:
+    """Return what this process was started as, in one line."""
+    program = Path(sys.argv[0]).name
+    words = shlex.join(["modelog" if program == "__main__.py" else program, *sys.argv[1:]])
+    return "".join(one if one.isprintable() else "?" for one in words)[:LONGEST]

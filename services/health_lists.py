@@ -96,10 +96,6 @@ def witnesses(value: Any) -> list[str]:  # noqa: ANN401 - TOML
     return found
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - TOML
-    return leaves.text(value)
-
-
 def _pattern(value: Any) -> str:  # noqa: ANN401 - TOML
     try:
         return re.compile(leaves.text(value)).pattern
@@ -116,18 +112,18 @@ def _span(value: Any) -> str:  # noqa: ANN401 - TOML
 
 
 CHECK: dict[str, Read] = {
-    "name": _text,
+    "name": leaves.text,
     "type": leaves.one_of(("http", "python")),
     "path": _path,
     "statuses": lambda value: _listed(value, leaves.whole(100, 599)),
     "body": _pattern,
-    "entry_point": _text,
+    "entry_point": leaves.text,
     "timeout": _span,
     "interval": _span,
     "weight": leaves.number(0, 1000, above=True),
     "critical": leaves.truth,
     "billed": leaves.truth,
-    "cost_note": _text,
+    "cost_note": leaves.text,
 }
 
 

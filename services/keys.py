@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -99,29 +101,51 @@ def _read(path: Path) -> str:
         raise KeyUnavailable(f"file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise KeyUnavailable(f"file {path}: not UTF-8") from error
+    except (RuntimeError, ValueError) as error:  # nobody's home, a path that cannot be one
+        raise KeyUnavailable(f"file {path}: no such path") from error
 
 
 async def _run(command: list[str]) -> str:
-    """Return what *command* prints; its standard error goes nowhere, for it may hold anything."""
+    """Return what *command* prints; its standard error goes nowhere, for it may hold anything.
+
+    It is a process group of its own, so that nothing which it started outlives its time.
+    """
+    if not command:
+        raise KeyUnavailable("an empty command gives no secret")
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise KeyUnavailable(f"command {command[0]}: {error.strerror}") from error
+    except ValueError as error:
+        raise KeyUnavailable(f"command {command[0]}: no such program") from error
+    done = False
     try:
         async with asyncio.timeout(COMMAND_SECONDS):
             printed, _ = await process.communicate()
+        done = True
     except TimeoutError as error:
         raise KeyUnavailable(f"command {command[0]}: not done in {COMMAND_SECONDS:g} s") from error
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if not done:
+            await _end(process)
     if process.returncode != 0:
         raise KeyUnavailable(f"command {command[0]}: exit code {process.returncode}")
-    return printed.decode("utf-8", "replace")
+    try:
+        return printed.decode()
+    except UnicodeDecodeError as error:
+        raise KeyUnavailable(f"command {command[0]}: what it prints is not UTF-8") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill *process* and what it started; whoever left its group and holds its pipe is let go."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await process.wait()

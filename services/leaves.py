@@ -172,7 +172,7 @@ def address(*schemes: str, several: bool = False) -> Read:
         wanted = " or ".join(f"{scheme}://" for scheme in schemes)
         if not isinstance(value, str):
             raise BadValue(f"{shown(value)} is no address; {wanted} and a host are needed")
-        found = [one.strip().rstrip("/") for one in (value.split(",") if several else [value])]
+        found = [one.strip() for one in (value.split(",") if several else [value])]
         for one in found:
             if "@" in one.partition("://")[2].partition("/")[0]:
                 raise BadValue("an address must not hold a password; use a reference to a secret")
@@ -181,7 +181,7 @@ def address(*schemes: str, several: bool = False) -> Read:
                 raise BadValue(f"{bare} is no address here: it must not have a query or fragment")
             if not _reachable(one, schemes):
                 raise BadValue(f"{shown(one)} is no address; {wanted} and a host are needed")
-        return ",".join(found)
+        return ",".join(one.rstrip("/") for one in found)
 
     return read
 

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import decode as decode_json
+from msgspec.json import encode as encode_json
 
 from events.codec import decode, encode
 from events.decide.providers import Settings, evolve, register
@@ -19,6 +21,12 @@ from services.config import (
     provider_of,
 )
 from services.effective import describe, table_of
+from services.health_settings import HEALTH, Health
+from services.leaves import quoted
+from services.provider_settings import PROVIDER
+from services.providers import DIALECTS
+from services.providers.table import BUILTIN, Builtin
+from services.sections import ENRICHMENT, NATS, REFRESH, ROOT
 
 CONTRACT = """
 data = ".modelog"
@@ -66,6 +74,7 @@ refresh = { interval = "10m" }
 health = { endpoints = ["/health"] }
 """
 
+BASE_URL = 'base_url = "https://acme.example/v1"\n'
 ACME = '[[providers]]\nname = "acme"\ndialect = "openai"\nbase_url = "https://acme.example/v1"\n'
 
 
@@ -167,6 +176,117 @@ def test_what_is_not_allowed_is_named_with_its_value_and_the_way_out(
     assert "hush" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("api_key = 'hush'", "api_key"),
+        ("api_key = ['hush']", "api_key"),
+        ("api_key = { value = 'hush' }", "api_key"),
+        ("api_key = { env = 'hush-hush' }", "api_key"),
+        ("credentials = 'hush'", "credentials"),
+        ("credentials = { secret_access_key = 'hush' }", "credentials.secret_access_key"),
+        ("headers = 'hush'", "headers"),
+        ("headers = { X-Api-Key = 'hush' }", "headers.X-Api-Key"),
+        ("headers = { cookie = 'hush' }", "headers.cookie"),
+        ("headers = { other = 'Bearer hush' }", "headers.other"),
+        ("base_url = 'https://me:hush@acme.example'", "base_url"),
+        ("base_url = 'https://me:hush@acme.example:99999'", "base_url"),
+        ("base_url = 'https://acme.example/v1?key=hush'", "base_url"),
+        ("base_url = 'https://acme.example/v1#hush'", "base_url"),
+    ],
+)
+def test_what_may_be_a_secret_is_refused_and_not_shown(line: str, key: str, tmp_path: Path) -> None:
+    text = "".join(one for one in ACME.splitlines(keepends=True) if "base_url" not in one)
+    found = errors(text + ("" if "base_url" in line else BASE_URL) + line, tmp_path)
+
+    assert len(found) == 1
+    assert found[0].startswith(f'modelog.toml: providers[1] "acme": {key}: ')
+    assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "acme.example",
+        "https://",
+        "ftp://acme.example",
+        "https://acme example",
+        "https://acme.example:99999",
+        "https://acme.example:0",
+        "https://a.example,https://b.example",
+        "https://[::1",
+        "https://acme.example/{Zone}",
+    ],
+)
+def test_an_address_without_a_plain_host_is_refused(url: str, tmp_path: Path) -> None:
+    found = errors(ACME.replace("https://acme.example/v1", url), tmp_path)
+
+    assert len(found) == 1
+    assert found[0].startswith(f'modelog.toml: providers[1] "acme": base_url: "{url}"')
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme.example/v1/",
+        "http://127.0.0.1:1",
+        "http://[::1]:1/v1",
+        "https://bücher.example",
+    ],
+)
+def test_an_address_loses_its_last_slash_and_no_more(url: str, tmp_path: Path) -> None:
+    config = configured(ACME.replace("https://acme.example/v1", url), tmp_path)
+
+    assert config.providers[0].base_url == url.rstrip("/")
+
+
+def test_several_servers_of_one_cluster_can_be_named(tmp_path: Path) -> None:
+    url = "nats://one:4222,nats://two:4222"
+
+    assert configured(f'[nats]\nurl = "{url}"', tmp_path).nats.url == url
+    assert errors('[nats]\nurl = "nats://one,nats://u:hush@two"', tmp_path) == [
+        "modelog.toml: nats.url: an address must not hold a password; use a reference to a secret"
+    ]
+
+
+def test_every_mistake_of_a_provider_is_told_at_once(tmp_path: Path) -> None:
+    text = """
+[[providers]]
+name = "azure-management"
+priority = "high"
+credentials = { tenant_id = "a", client_id = "b" }
+refresh = { retry_on = ["conect", "dnss"], timeout = "1h" }
+[[providers]]
+name = "azure-management"
+enabled = 1
+options = { subscription = "s", location = 1979-05-27 }
+"""
+    places = [line.split(": ")[1:3] for line in errors(text, tmp_path)]
+
+    assert places == [
+        ['providers[1] "azure-management"', place]
+        for place in (
+            "priority",
+            "credentials.tenant_id",
+            "credentials.client_id",
+            "refresh.retry_on[1]",
+            "refresh.retry_on[2]",
+            "refresh.timeout",
+            "options.subscription",
+            "options.location",
+        )
+    ] + [
+        ['providers[2] "azure-management"', place]
+        for place in ("enabled", "options.location", "name")
+    ]
+
+
+def test_what_was_refused_is_not_missing(tmp_path: Path) -> None:
+    text = "[[providers]]\nname = 'acme'\ndialect = 'openai'\nbase_url = 'acme'\n"
+
+    assert len(errors(text, tmp_path)) == 1
+
+
 def test_every_mistake_is_told_at_once_a_line_each(tmp_path: Path) -> None:
     found = errors(
         "dat = 1\n[refresh]\ninterval = 'sixty'\nattempts = 0\n" + ACME + "enabled = 1", tmp_path
@@ -181,10 +301,38 @@ def test_every_mistake_is_told_at_once_a_line_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["not toml", "a = \n", "[nats\n"], ids=["words", "no value", "no end"]
+    "text",
+    ["not toml", "a = \n", "[nats\n", "a = " + "9" * 5000, "a = " + "[" * 5000],
+    ids=["words", "no value", "no end", "too many digits", "too deep"],
 )
 def test_a_file_that_is_no_toml_is_named(text: str, tmp_path: Path) -> None:
     assert errors(text, tmp_path)[0].startswith("modelog.toml: no TOML: ")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "modelog.toml").write_bytes(b"data = '\xff'")
+    with pytest.raises(ConfigError, match="no TOML: not UTF-8"):
+        load(None, environ={}, cwd=tmp_path)
+
+
+def test_the_file_is_the_named_one_else_the_variable_s_else_the_usual_one(tmp_path: Path) -> None:
+    for name in ("named", "variable", "modelog"):
+        (tmp_path / f"{name}.toml").write_text(f'data = "{name}"\n')
+    environ = {"MODELOG_CONFIG": "variable.toml"}
+    found = [
+        load(Path("named.toml"), environ=environ, cwd=tmp_path),
+        load(None, environ=environ, cwd=tmp_path),
+        load(None, environ={}, cwd=tmp_path),
+    ]
+
+    assert [one.data.name for one in found] == ["named", "variable", "modelog"]
+    assert [one.source for one in found] == [tmp_path / f"{one.data.name}.toml" for one in found]
+
+
+def test_a_home_that_nobody_has_is_a_name_like_others(tmp_path: Path) -> None:
+    config = load(Path("/dev/null"), data=Path("~nobody-of-that-name"), environ={}, cwd=tmp_path)
+
+    assert config.data == tmp_path / "~nobody-of-that-name"
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
@@ -217,6 +365,74 @@ def test_an_option_comes_from_the_environment_where_the_file_is_silent(tmp_path:
 
     assert told.base_url == "https://bedrock.eu-west-1.amazonaws.com"
     assert written.base_url == "https://bedrock.us-east-1.amazonaws.com"
+
+
+def test_an_address_of_its_own_needs_no_resource(tmp_path: Path) -> None:
+    """Issue 2: `azure` is the only row whose address may come from the environment whole."""
+    environ = {
+        "AZURE_OPENAI_API_KEY": "k",
+        "AZURE_OPENAI_ENDPOINT": "https://mine.example/",
+    }
+    told = {one.name: one for one in load(None, environ=environ, cwd=tmp_path).providers}["azure"]
+    written = configured("[[providers]]\nname='azure'\nbase_url='https://x.example'", tmp_path)
+
+    assert told.base_url == "https://mine.example"
+    assert written.providers[0].base_url == "https://x.example"
+    assert "options.resource: missing" in errors("[[providers]]\nname = 'azure'", tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "options"),
+    [
+        ("azure_management", ["subscription", "location"]),
+        ("bedrock", ["region"]),
+        ("cloudflare", ["account"]),
+        ("vertex", ["project", "location"]),
+    ],
+)
+def test_a_dialect_needs_its_options_under_any_name(
+    dialect: str, options: list[str], tmp_path: Path
+) -> None:
+    text = ACME.replace('dialect = "openai"', f'dialect = "{dialect}"')
+    found = errors(text, tmp_path)
+    given_ = ", ".join(f'{name} = "x"' for name in options)
+
+    assert [line.split(": ")[2] for line in found] == [f"options.{name}" for name in options]
+    assert configured(f"{text}options = {{ {given_} }}\n", tmp_path).providers
+
+
+def test_an_option_fills_an_address_percent_encoded(tmp_path: Path) -> None:
+    text = ACME.replace("/v1", "/{zone}/v1")
+    filled = configured(text + 'options = { zone = "a/b c" }', tmp_path)
+
+    assert filled.providers[0].base_url == "https://acme.example/a%2Fb%20c/v1"
+    assert 'options.zone: missing; write options = { zone = "…" }' in errors(text, tmp_path)[0]
+
+
+@pytest.mark.parametrize("row", BUILTIN.values(), ids=BUILTIN)
+def test_a_built_in_provider_needs_its_name_and_its_options(row: Builtin, tmp_path: Path) -> None:
+    needed = [one.name for one in row.options if one.needed]
+    options = ", ".join(f'{name} = "x"' for name in needed)
+    text = f'[[providers]]\nname = "{row.name}"\noptions = {{ {options} }}\n'
+    settings = configured(text, tmp_path).providers[0]
+
+    assert settings.dialect == row.dialect
+    assert settings.credential == ({"env": row.keys[0]} if row.keys else None)
+    assert "{" not in settings.base_url
+    assert DIALECTS[row.dialect].first(settings)
+
+
+@pytest.mark.parametrize("row", BUILTIN.values(), ids=BUILTIN)
+def test_a_key_in_the_environment_chooses_those_that_are_automatic(
+    row: Builtin, tmp_path: Path
+) -> None:
+    environ = dict.fromkeys(row.keys[:1], "k")
+    environ |= {one.variables[0]: "x" for one in row.options if one.variables}
+    chosen = [one.name for one in load(None, environ=environ, cwd=tmp_path).providers]
+
+    assert chosen.count(row.name) == (row.auto != "no")
+    assert {"openrouter", "ollama"} <= set(chosen)
+    assert len(set(chosen) - {row.name, "openrouter", "ollama"}) <= (row.auto == "no")
 
 
 @pytest.mark.parametrize(
@@ -303,6 +519,24 @@ def test_a_provider_of_a_command_has_the_usual_settings_of_the_file(tmp_path: Pa
     assert settings.origin == "command"
 
 
+def test_a_span_of_a_command_s_provider_follows_the_one_it_depends_on(tmp_path: Path) -> None:
+    config = configured("[refresh]\ninterval = '10s'\n", tmp_path)
+    table = {"name": "acme", "dialect": "openai", "base_url": "http://x/v1"}
+    settings = provider_of(table, config=config, environ={})
+    shorter = {**table_of(settings), "refresh": {"interval": "5s"}}
+    schedule = Schedule.from_settings(provider_of(shorter, config=config, environ={}))
+
+    assert Schedule.from_settings(settings).timeout == 10
+    assert (schedule.interval, schedule.timeout) == (5, 5)
+
+
+def test_an_audit_trail_may_be_kept_for_ever(tmp_path: Path) -> None:
+    config = configured("[nats]\naudit_max_age = '0'\n", tmp_path)
+
+    assert config.nats.audit_max_age is None
+    assert describe(config)["nats"]["audit_max_age"] == "0"
+
+
 def test_the_effective_configuration_shows_references_and_durations(tmp_path: Path) -> None:
     told = describe(configured(CONTRACT, tmp_path))
     provider = told["providers"][0]
@@ -344,3 +578,80 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def test_settings_need_no_more_than_a_name() -> None:
     assert Settings(name="x", dialect="openai", base_url="http://x").enabled
+
+
+plain = st.one_of(
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.text(st.characters(codec="utf-8"), max_size=80),
+)
+values = st.recursive(
+    plain,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.\n\x1b", max_size=3), inner)
+    ),
+    max_leaves=4,
+)
+
+
+def _toml(value: object) -> str:
+    match value:
+        case str():
+            return quoted(value)
+        case list():
+            return f"[{', '.join(_toml(one) for one in value)}]"
+        case dict():
+            pairs = (f"{quoted(key)} = {_toml(one)}" for key, one in value.items())
+            return f"{{ {', '.join(pairs)} }}"
+        case _:
+            return str(value).lower()
+
+
+@given(
+    st.sampled_from(
+        [
+            *(("[nats]\n", "nats", key) for key in NATS),
+            *(("[refresh]\n", "refresh", key) for key in REFRESH),
+            *(("[health]\n", "health", key) for key in HEALTH),
+            *(("[enrichment]\n", "enrichment", key) for key in ENRICHMENT),
+            *(("[[providers]]\n", "providers[1]", key) for key in PROVIDER),
+            *(("", "", key) for key in ROOT),
+        ]
+    ),
+    values,
+)
+def test_whatever_is_refused_is_one_line_that_names_its_key(
+    tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str, str], value: object
+) -> None:
+    head, section, name = key
+    rest = "" if section != "providers[1]" or name == "name" else 'name = "openai"\n'
+    text = f"{head}{rest}{name} = {_toml(value)}\n"
+    try:
+        config = configured(text, tmp_path_factory.mktemp("c"))
+    except ConfigError as error:
+        found = error.errors
+    else:
+        assert encode_json(describe(config))
+        return
+
+    assert found
+    for line in found:
+        assert line.isprintable()
+        assert line.startswith(f"modelog.toml: {section}")
+        assert name in line
+
+
+@given(st.dictionaries(st.sampled_from(sorted(HEALTH)), values, max_size=6))
+def test_what_is_accepted_comes_back_from_the_log(
+    tmp_path_factory: pytest.TempPathFactory, written: dict[str, object]
+) -> None:
+    pairs = ", ".join(f"{key} = {_toml(one)}" for key, one in written.items())
+    try:
+        config = configured(f"{ACME}health = {{ {pairs} }}\n", tmp_path_factory.mktemp("c"))
+    except ConfigError:
+        return
+    settings = config.providers[0]
+
+    assert decode_json(encode_json(settings), type=Settings) == settings
+    assert Health.from_settings(settings)

@@ -44,7 +44,7 @@ def test_a_directory_has_one_holder_who_is_named(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "data")
     with (
         _holder(directory.path) as process,
-        pytest.raises(DirectoryHeld, match=f"in use by process {process.pid};") as caught,
+        pytest.raises(DirectoryHeld, match=rf"in use by process {process.pid} \(-c ") as caught,
         directory.lock(),
     ):
         pytest.fail("held twice")
@@ -61,7 +61,8 @@ def test_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
         with directory.lock():
             held = (tmp_path / "lock").read_text()
 
-    assert held == f"{os.getpid()}\n"
+    assert held.split(" ")[0] == str(os.getpid())
+    assert held.count("\n") == 1
 
 
 @pytest.mark.process
@@ -98,7 +99,9 @@ def test_the_url_is_of_a_server_that_answers(tmp_path: Path) -> None:
     assert not directory.url_file.exists()
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "nats://127.0.0.1:0", "nats://[::1"])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "nats://", "nats://:4222", "nats://127.0.0.1:0", "nats://[::1"]
+)
 def test_a_url_file_that_names_no_server_is_none(text: str, tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     directory.url_file.write_text(text)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from services import keys
 from services.keys import KeyUnavailable, Reference, Secret, describe, redact, resolve
+from tests.support.nats import until
 
 KEY = "sk-not-to-be-seen"
 
@@ -62,9 +64,22 @@ async def test_a_command_s_output_is_the_secret() -> None:
         ({"file": "/nowhere/key"}, "file /nowhere/key: No such file"),
         ({"command": ["/nowhere/program"]}, "command /nowhere/program: No such file"),
         (_program(f"import sys; print('{KEY}', file=sys.stderr); sys.exit(3)"), "exit code 3"),
+        (_program("import sys; sys.stdout.buffer.write(bytes([255]))"), "is not UTF-8"),
+        ({"file": "~nobody-of-that-name/key"}, "no such path"),
+        ({"command": []}, "an empty command"),
+        ({"command": ["a\0b"]}, "no such program"),
         ({"elsewhere": "x"}, "a secret is { env"),
     ],
-    ids=["no file", "no program", "a failing program", "no reference"],
+    ids=[
+        "no file",
+        "no program",
+        "a failing program",
+        "a program of odd bytes",
+        "no home",
+        "no command",
+        "no name",
+        "no reference",
+    ],
 )
 async def test_what_cannot_be_read_is_named_and_not_shown(reference: Reference, says: str) -> None:
     with pytest.raises(KeyUnavailable, match=says.replace("{", r"\{")) as caught:
@@ -84,6 +99,36 @@ async def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(keys, "COMMAND_SECONDS", 0.3)
     with pytest.raises(KeyUnavailable, match=r"not done in 0\.3 s"):
         await resolve(_program("import time; time.sleep(30)"))
+
+
+async def test_what_a_command_started_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A shell that is killed alone leaves its child, which holds the pipe open."""
+    monkeypatch.setattr(keys, "COMMAND_SECONDS", 0.5)
+    file = tmp_path / "pid"
+    with pytest.raises(KeyUnavailable, match="not done"):
+        async with asyncio.timeout(10):
+            await resolve({"command": ["sh", "-c", f"sleep 60 & echo $! > {file}; wait"]})
+    child = int(file.read_text())
+    await until(lambda: not _runs(child), 10)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there and no zombie, whoever should have reaped it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def test_a_command_that_is_given_up_ends() -> None:
+    task = asyncio.create_task(resolve({"command": ["sleep", "60"]}))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            await task
 
 
 def test_a_reference_is_described_without_what_it_refers_to() -> None:
