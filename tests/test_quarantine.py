@@ -404,3 +404,13 @@ def test_the_catalogue_says_since_when_it_was_awaited() -> None:
             **dict.fromkeys("bcdefg", lives[1].at),
         }
         assert opened.search(as_of=len(facts_of(lives))) == now
+
+
+def test_a_list_is_believed_again_once_what_it_lacks_is_proven() -> None:
+    """What was missing before the quarantine need not wait for another list."""
+    lives = _story("abcdefghij", *["abcdefghi"] * 2, *["a"] * 4, gap=12 * HOUR)
+
+    assert said(lives[1].facts) == ["missing j"]
+    assert [said(lived.facts) for lived in lives[2:5]] == [[], [], []]
+    assert said(lives[5].facts) == [*[f"missing {id_}" for id_ in "bcdefghi"], "removed j"]
+    assert said(lives[6].facts) == [f"removed {id_}" for id_ in "bcdefghi"]

@@ -78,7 +78,7 @@ def decide(
     events: list[ModelEvent] = []
     held: dict[str, dict[str, Instant]] = {}
     seen = {record.id: record for record in observation.records}
-    guard = _guarded(known, seen, policy) and observation.complete
+    guard = _guarded(known, observation, seen, policy, now)
     absences: dict[str, Absence] = {}
     for id_ in sorted(seen.keys() | known.models.keys()):
         record, model = seen.get(id_), known.models.get(id_)
@@ -135,10 +135,28 @@ def _groups(events: list[ModelEvent]) -> list[list[ModelEvent]]:
     return groups
 
 
-def _guarded(known: Known, seen: Mapping[str, ModelRecord], policy: Policy) -> bool:
+def _guarded(
+    known: Known,
+    observation: Observation,
+    seen: Mapping[str, ModelRecord],
+    policy: Policy,
+    now: Instant,
+) -> bool:
+    """Whether the list lost too much; where all of it is proven by now, it is believed again."""
+    if not observation.complete:
+        return False
     listed = [id_ for id_, model in known.models.items() if model.missing_since is None]
-    lost = sum(id_ not in seen for id_ in listed)
-    return guarded(lost, len(listed), policy.shrink_guard)
+    lost = [id_ for id_ in listed if id_ not in seen]
+    if all(_is_proven(known.absences.get(id_), policy, now) for id_ in lost):
+        return False
+    return guarded(len(lost), len(listed), policy.shrink_guard)
+
+
+def _is_proven(waits: Absence | None, policy: Policy, now: Instant) -> bool:
+    """Whether one more list without it proves that a model is missing that was awaited."""
+    return waits is not None and proven(
+        again(waits, now), now, scans=policy.removal_scans, hold=policy.removal_hold
+    )
 
 
 def _unseen(  # noqa: PLR0913, PLR0917 - all that an absence depends on
@@ -155,14 +173,13 @@ def _unseen(  # noqa: PLR0913, PLR0917 - all that an absence depends on
         waits = None
     if not observation.complete:
         return [], waits
-    scans, hold = policy.removal_scans, policy.removal_hold
     if model.missing_since is None and (guard or waits is not None):
-        waits = again(waits, now)
-        if not proven(waits, now, scans=scans, hold=hold):
-            return [], waits
-        return [missing(observation.provider, model, now, waits)], None
+        if not _is_proven(waits, policy, now):
+            return [], again(waits, now)
+        return [missing(observation.provider, model, now, again(waits, now))], None
     if guard and model.proven_at is None:
         return [], None
+    scans, hold = policy.removal_scans, policy.removal_hold
     return absent(observation.provider, model, now, scans=scans, hold=hold), None
 
 
