@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.nats import nats_server, nc, servers
 
 __all__ = ["nats_server", "nc", "servers"]
 
 # a law is none of speed: on a busy machine an example may take any time
-settings.register_profile("modelog", deadline=None)
+settings.register_profile("modelog", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("modelog")
