@@ -21,6 +21,7 @@ HOST = re.compile(r"[\w.{}%:-]+\Z")
 """A name, an address, or one with options to be filled in."""
 LONGEST = 60
 """Characters of a value that are shown."""
+FOUR_DIGITS = 0xFFFF
 CENTURY = 36_500 * 86_400.0
 LARGEST = 2**53
 """The largest number that every reader of JSON keeps."""
@@ -50,8 +51,13 @@ def shown(value: object) -> str:
 def quoted(text: str) -> str:
     """Write *text* in quotes, as TOML would."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    plain = (one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped)
-    return f'"{"".join(plain)}"'
+    return f'"{"".join(_plain(one) for one in escaped)}"'
+
+
+def _plain(one: str) -> str:
+    if one.isprintable():
+        return one
+    return f"\\u{ord(one):04x}" if ord(one) <= FOUR_DIGITS else f"\\U{ord(one):08x}"
 
 
 def key(name: str) -> str:

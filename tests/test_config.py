@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -279,6 +280,12 @@ options = { subscription = "s", location = 1979-05-27 }
         ['providers[2] "azure-management"', place]
         for place in ("enabled", "options.location", "name")
     ]
+
+
+@pytest.mark.parametrize("text", ["a", '"\\\n', "\x1b[31m", "\U000d8000", "é"])
+def test_a_text_is_quoted_as_toml_reads_it(text: str) -> None:
+    assert tomllib.loads(f"a = {quoted(text)}") == {"a": text}
+    assert quoted(text).isprintable()
 
 
 def test_what_was_refused_is_not_missing(tmp_path: Path) -> None:
