@@ -17,7 +17,15 @@ from fast_depends.msgspec import MsgSpecSerializer
 from faststream import FastStream
 from faststream.nats import NatsBroker
 
-from events.audit import AuditEvent, ServiceFailed, ServiceStarted, ServiceStopped
+from events.audit import (
+    AuditEvent,
+    RefreshFailed,
+    RefreshQuarantined,
+    RefreshSucceeded,
+    ServiceFailed,
+    ServiceStarted,
+    ServiceStopped,
+)
 from events.codec import Event
 from events.envelope import Message, seal
 from services import clock as clocks
@@ -31,6 +39,7 @@ from services.jetstream.connect import (
     close,
     connect,
 )
+from services.jetstream.lease import Lease
 from services.keys import resolve
 from services.logs import say
 
@@ -44,7 +53,16 @@ GRACE = 3.0
 class Host:
     """A running process: who it is, what time it is, and its way to the log."""
 
-    def __init__(self, name: str, config: Config, clock: Clock, nc: Client, log: Log) -> None:
+    def __init__(  # noqa: PLR0913 - what a process is
+        self,
+        name: str,
+        config: Config,
+        clock: Clock,
+        nc: Client,
+        log: Log,
+        *,
+        lease: Lease | None = None,
+    ) -> None:
         """Nothing is read or written yet."""
         self.name = name
         self.instance = clocks.instance()
@@ -52,16 +70,25 @@ class Host:
         self.clock = clock
         self.nc = nc
         self.log = log
+        self.lease = lease
         self.hung_up = asyncio.Event()
         """Set by SIGHUP, which asks to read the configuration again."""
+
+    def under(self, lease: Lease) -> Host:
+        """Return the same process at work under *lease*: it appends no facts without it."""
+        log = self.log.fenced(lambda: lease.holds)
+        return Host(self.name, self.config, self.clock, self.nc, log, lease=lease)
 
     def seal(
         self, event: Event, *, correlation_id: str | None = None, causation_id: str | None = None
     ) -> Message:
-        """Put *event* into its envelope, with an id of its own and this process as its source."""
+        """Put *event* into its envelope, with an id of its own and this process as its source.
+
+        The outcome of a run has one id, whoever writes it: the second is a duplicate.
+        """
         return seal(
             event,
-            id=clocks.new_id(),
+            id=_id_of(event),
             source=f"/modelog/{self.name}/{self.instance}",
             correlation_id=correlation_id,
             causation_id=causation_id,
@@ -173,6 +200,12 @@ async def nats_credentials(config: Config) -> str | None:
         return None
     secret = await resolve(config.nats.credentials)
     return None if secret is None else secret.reveal()
+
+
+def _id_of(event: Event) -> str:
+    if isinstance(event, RefreshSucceeded | RefreshFailed | RefreshQuarantined):
+        return clocks.derived_id(event.run_id, "outcome")
+    return clocks.new_id()
 
 
 def _ended(failed: asyncio.Future[BaseException], task: asyncio.Task[None]) -> None:

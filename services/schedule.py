@@ -35,10 +35,16 @@ def next_tick(installation: str, provider: str, kind: str, interval: int, after:
     return moment
 
 
-async def ticks(
-    clock: Clock, *, installation: str, provider: str, kind: str, interval: float
+async def ticks(  # noqa: PLR0913 - whose grid it is, and how it begins
+    clock: Clock,
+    *,
+    installation: str,
+    provider: str,
+    kind: str,
+    interval: float,
+    at_once: bool = True,
 ) -> AsyncIterator[int]:
-    """Yield at once, and then at every tick of a grid of *interval* seconds.
+    """Yield *at_once*, and then at every tick of a grid of *interval* seconds.
 
     What the loop's body takes too long for is merged: an overdue tick comes at once, once. Wall
     time is read at the start alone; a step of it moves no tick.
@@ -46,7 +52,8 @@ async def ticks(
     wide = round(interval * 1000)
     begun, wall = clock.monotonic(), round(clock.unix() * 1000)
     now = wall
-    yield now
+    if at_once:
+        yield now
     while True:
         due = next_tick(installation, provider, kind, wide, now)
         passed = wall + round((clock.monotonic() - begun) * 1000)

@@ -226,7 +226,7 @@ async def test_a_provider_has_one_run_at_a_time(running: Running) -> None:
         )
 
     assert all(later - one >= 0.14 for one, later in pairwise(came))
-    assert 2 <= len(came) <= 3
+    assert 1 <= len(came) <= 3
     runs = await running.runs()
     assert runs == ["started", "succeeded"] * (len(runs) // 2)
 
@@ -356,7 +356,7 @@ async def test_a_command_is_answered_once_by_one_of_two(running: Running) -> Non
         await one.line("refreshed")
         env = {"MODELOG_NATS_URL": running.url}
         async with spawned(running.folder, "run", "refresher", env=env) as two:
-            await two.line("refreshed")
+            await two.line("ready")
             before = len(await running.runs())
             for _ in range(6):
                 reply = await running.refresh(provider="acme", wait=True)

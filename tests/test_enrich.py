@@ -20,6 +20,7 @@ from events.record import ModelRecord
 from events.subjects import FACTS
 from services.calls.call import client
 from services.calls.limits import Limits
+from services.clock import new_id
 from services.config import Config
 from services.demo.simulator import Simulator, Site
 from services.jetstream.append import Log
@@ -359,10 +360,10 @@ class _Bench:
         self.watched.enrich = enrichment.of(self.watched.settings)
 
     async def refresh(self, asking: Asking) -> Any:  # noqa: ANN401 - the outcome of any kind
-        return await refresh(self.host, asking, self.watched, Run("run"))
+        return await refresh(self.host, asking, self.watched, Run(new_id()))
 
     async def fill(self) -> None:
-        await fill(self.host, [self.watched], self.enrichment.of)
+        await fill([(self.watched, self.host)], self.enrichment.of)
 
     async def facts(self) -> list[Any]:
         return await recorded(self.host.nc, FACTS, "log.>")
@@ -419,7 +420,7 @@ async def test_other_words_are_one_pass_with_an_id_of_its_own(
         known = (await replay(nc, "openai")).known
 
     assert told([one.event for one in new]) == ["updated m", "gained m tools"]
-    assert len({one.correlation_id for one in new} - {"run", None}) == 1
+    assert len({one.correlation_id for one in new} - {None}) == 1
     assert after[before:] == new
     assert known.models == fold(NOTHING, [cast("Any", one.event) for one in after]).models
     assert bench.watched.known == known
@@ -434,7 +435,7 @@ async def test_a_pass_that_loses_a_race_reads_again(
         await bench.refresh(asking)
         other = Watched(bench.watched.settings)
         bench.site.models = ["m", "o"]
-        await refresh(bench.host, asking, other, Run("other"))
+        await refresh(bench.host, asking, other, Run(new_id()))
         source.says(_document(7, models=5000))
         await bench.enrichment.ask()
         await bench.fill()

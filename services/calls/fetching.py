@@ -6,7 +6,7 @@ The loop is tenacity's; waits and clock are ours. Source: health.md, section 7.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NotRequired, TypedDict, Unpack
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
@@ -28,6 +28,10 @@ FAMILIES = {
     "dns": ("dns", "dns_nx"),
 }
 """Words of `retry_on` that stand for several classes; every other is a class."""
+
+
+Heard = Callable[[Outcome, float], Awaitable[None]]
+"""Told how each attempt ended, and for how many seconds the provider asked to wait."""
 
 
 class Bounds(TypedDict):
@@ -157,6 +161,7 @@ async def fetch_with_retries(  # noqa: PLR0913 - the bounds of one run
     retry_on: Sequence[str],
     deadline: float,
     draw: Callable[[float, float], float] = uniform,
+    heard: Heard | None = None,
     **bounds: Unpack[Bounds],
 ) -> tuple[Fetched, int]:
     """Fetch, up to *attempts* times within *deadline* seconds, and say how many it took.
@@ -168,10 +173,11 @@ async def fetch_with_retries(  # noqa: PLR0913 - the bounds of one run
     loop = asyncio.get_running_loop()
     again = classes(retry_on)
     left = deadline
+    asks = 0.0
     made = 0
 
     async def attempt() -> Fetched:
-        nonlocal left, made
+        nonlocal left, made, asks
         made += 1
         started = loop.time()
         within = min(timeout, left)
@@ -179,10 +185,13 @@ async def fetch_with_retries(  # noqa: PLR0913 - the bounds of one run
             dialect, settings, secrets, limits=limits, timeout=within, clock=clock, **bounds
         )
         left -= loop.time() - started
+        outcome = fetched.outcome
+        asks = asked(outcome.class_, outcome.status, outcome.retry_after, draw)
+        if heard is not None:
+            await heard(outcome, asks)
         return fetched
 
     def wait(state: RetryCallState) -> float:
-        outcome = _result(state).outcome
         ours = backoff(
             state.attempt_number,
             base_delay=base_delay,
@@ -190,7 +199,7 @@ async def fetch_with_retries(  # noqa: PLR0913 - the bounds of one run
             multiplier=multiplier,
             draw=draw,
         )
-        return max(ours, asked(outcome.class_, outcome.status, outcome.retry_after, draw))
+        return max(ours, asks)
 
     def stop(state: RetryCallState) -> bool:
         if state.attempt_number >= attempts or state.upcoming_sleep >= left:

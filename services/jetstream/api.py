@@ -21,6 +21,8 @@ LOOK_SECONDS = 0.05
 
 Answer = TypeVar("Answer")
 
+UNAVAILABLE = 10008
+"""JetStream is starting, or a cluster elects a leader."""
 NO_MESSAGE = 10037
 NO_STREAM = 10059
 
@@ -102,9 +104,11 @@ async def ask(
         answer = await exchange(
             nc, PREFIX + subject, payload, timeout=max(0.1, min(left, ANSWER_SECONDS))
         )
-        if answer is not None:
-            return _checked(subject, msgspec.json.decode(answer.data))
-        if left <= _AGAIN_SECONDS:
+        reply = None if answer is None else msgspec.json.decode(answer.data, type=dict[str, Any])
+        late = left <= _AGAIN_SECONDS
+        if reply is not None and (late or _code(reply) != UNAVAILABLE):
+            return _checked(subject, reply)
+        if late:
             raise NoAnswer(f"no answer from JetStream to {PREFIX}{subject} in {deadline:g} s")
         await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -119,6 +123,10 @@ async def stream_info(
         if error.err_code == NO_STREAM:
             raise NoStream(stream) from error
         raise
+
+
+def _code(answer: dict[str, Any]) -> int:
+    return int((answer.get("error") or {}).get("err_code", 0))
 
 
 def _checked(subject: str, answer: dict[str, Any]) -> dict[str, Any]:

@@ -86,10 +86,13 @@ class _Known:
 class Log:
     """The way to append, one per process: what was acknowledged to it must still be there."""
 
-    def __init__(self, nc: Client, facts: _Known, audit: _Known) -> None:
+    def __init__(
+        self, nc: Client, facts: _Known, audit: _Known, holds: Callable[[], bool] = lambda: True
+    ) -> None:
         self._nc = nc
         self._facts = facts
         self._audit = audit
+        self._holds = holds
 
     @classmethod
     async def open(cls, nc: Client) -> Log:
@@ -98,6 +101,13 @@ class Log:
         answers = [await stream_info(nc, stream) for stream in (FACTS, AUDIT)]
         facts, audit = (_Known(one["config"]["name"], one, connection) for one in answers)
         return cls(nc, facts, audit)
+
+    def fenced(self, holds: Callable[[], bool]) -> Log:
+        """Return the same log for one who may append as long as *holds* says so.
+
+        It is asked before every attempt: one who slept over the end of its lease appends nothing.
+        """
+        return Log(self._nc, self._facts, self._audit, holds)
 
     @property
     def installation(self) -> str:
@@ -125,17 +135,15 @@ class Log:
         provider: str,
         expected: int,
         also: Mapping[str, int] | None = None,
-        holds: Callable[[], bool] | None = None,
         deadline: float = DEADLINE_SECONDS,
     ) -> Appended:
         """Append *messages*, 1 to 1000 of one provider, as one batch: all or none, and once.
 
         The condition is that *expected* still is the last sequence of the provider's *family*;
         *also* says the same of other families of which there are messages. Capabilities ride with
-        their models. *holds* is asked before every attempt; where it says no, Fenced is raised.
-        Raises ValueError where a message is not covered by that, TooLarge,
+        their models. Raises ValueError where a message is not covered by that, TooLarge,
         SequenceConflict, LogFull, HistoryChanged where the log is not what it was, Refused, and
-        Unacknowledged after *deadline* seconds: then alone the outcome is open.
+        where the outcome is open Fenced, and Unacknowledged after *deadline* seconds.
 
         Source of the protocol: NATS ADR-50, and measurements of nats-server 2.15.1.
         """
@@ -145,7 +153,7 @@ class Log:
         unsure = False
         end = _now() + deadline
         while (left := await self._ready(self._facts, end)) > 0:
-            _held(holds, messages)
+            self._check(messages)
             reply = await batch.send(self._nc, messages, added, min(left, ANSWER_SECONDS))
             if reply and reply.get("count") == len(messages):
                 first = int(reply["seq"]) - len(messages) + 1
@@ -159,10 +167,14 @@ class Log:
             last = first + len(messages) - 1
             self._facts.acknowledged(last, messages[-1].id)
             return Appended(first, last, first + which[0].last)
-        _held(holds, messages)
+        self._check(messages)
         raise Unacknowledged(
             f"{len(messages)} events of {provider}: no acknowledgement in {deadline:g} s"
         )
+
+    def _check(self, messages: Sequence[Message]) -> None:
+        if not self._holds():
+            raise Fenced(f"{messages[0].subject} and {len(messages) - 1} more: the lease is over")
 
     async def record(
         self, messages: Sequence[Message], *, deadline: float = DEADLINE_SECONDS
@@ -214,11 +226,6 @@ class Log:
             else:
                 await asyncio.sleep(LOOK_SECONDS)
         return 0
-
-
-def _held(holds: Callable[[], bool] | None, messages: Sequence[Message]) -> None:
-    if holds is not None and not holds():
-        raise Fenced(f"{messages[0].subject} and {len(messages) - 1} more: the lease is over")
 
 
 def _fit(known: _Known, messages: Sequence[Message]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from services.jetstream.api import ANSWER_SECONDS, DEADLINE_SECONDS, ApiError, ask, exchange
-from services.jetstream.batch import EXPECTED, WRONG_SEQUENCE
+from services.jetstream.batch import AGAIN, EXPECTED, WRONG_SEQUENCE
 from services.jetstream.connect import Client
 from services.jetstream.messages import last_message
 
@@ -28,7 +28,7 @@ class Changed(Exception):
 
 
 class Unanswered(Exception):
-    """No answer came: the key may be written or not."""
+    """No answer came, or none that says much: the key may be written or not."""
 
 
 class Entry(NamedTuple):
@@ -77,6 +77,8 @@ async def write(  # noqa: PLR0913 - what, where, on which condition, and for how
     if error := reply.get("error"):
         if error["err_code"] in {WRONG_SEQUENCE, BUSY}:
             raise Changed(subject)
+        if error["err_code"] in AGAIN:
+            raise Unanswered(subject)
         raise ApiError(
             subject, error.get("code", 0), error["err_code"], error.get("description", "refused")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from events.audit import Failure
-from services.calls.call import Client
+from services.calls.call import Client, Outcome
 from services.calls.fetching import fetch_with_retries
 from services.calls.limits import Limits
 from services.calls.pages import Fetched
@@ -13,6 +13,7 @@ from services.calls.tokens import Tokens
 from services.clock import Clock
 from services.keys import KeyUnavailable, Reference, Secret, describe, resolve
 from services.providers.table import BUILTIN
+from services.refresher.waits import Left, Waits, fingerprint
 from services.refresher.watched import Watched
 
 
@@ -27,23 +28,46 @@ class Asked(NamedTuple):
 class Asking:
     """The way out to all providers, shared by every run of the process."""
 
-    def __init__(self, client: Client, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, limits: Limits, clock: Clock, waits: Waits | None = None
+    ) -> None:
         self._client = client
         self._limits = limits
         self._clock = clock
         self._tokens = Tokens(clock)
+        self._waits = waits or Waits(clock)
+
+    async def left(self, watched: Watched) -> float:
+        """Return for how many seconds the provider does not want to be asked."""
+        try:
+            secrets = await _secrets(watched)
+        except KeyUnavailable:
+            return 0.0
+        left = await self._waits.left(watched.name, fingerprint(watched.name, secrets))
+        return 0.0 if left is None else left.seconds
 
     async def ask(self, watched: Watched, *, force: bool, deadline: float) -> Asked:
         """Fetch the whole list of *watched* within *deadline* seconds of the clock.
 
-        *force* reads it in full, even where it may be unchanged. A provider's fault, and a key that
-        is not there, is a failure, never an exception.
+        *force* reads it in full, even where it may be unchanged. A provider's fault, a key that is
+        not there, and a provider that asked to wait, which nothing overrides, are failures, never
+        exceptions.
         """
         try:
             secrets = await _secrets(watched)
         except KeyUnavailable as error:
             return Asked(0, failure=Failure(class_="credential", message=str(error)))
         plan = watched.schedule
+        credential = fingerprint(watched.name, secrets)
+        if (left := await self._waits.left(watched.name, credential)) is not None:
+            return Asked(0, failure=_not_yet(watched.name, left))
+
+        async def heard(outcome: Outcome, seconds: float) -> None:
+            if outcome.group in {"OK", "PARTIAL"}:
+                await self._waits.answered(watched.name, credential)
+            else:
+                await self._waits.asked(watched.name, credential, seconds, outcome.class_)
+
         with watched.recall.list():
             fetched, attempts = await fetch_with_retries(
                 watched.dialect,
@@ -64,6 +88,7 @@ class Asking:
                 multiplier=plan.multiplier,
                 retry_on=plan.retry_on,
                 deadline=deadline,
+                heard=heard,
             )
         outcome = fetched.outcome
         if outcome.group in {"OK", "PARTIAL"}:
@@ -72,6 +97,11 @@ class Asking:
             attempts,
             failure=Failure(class_=outcome.class_, message=outcome.message, status=outcome.status),
         )
+
+
+def _not_yet(provider: str, left: Left) -> Failure:
+    message = f"{provider} asked to wait; it is not asked for another {left.seconds:.0f} s"
+    return Failure(class_=left.class_, message=message)
 
 
 async def _secrets(watched: Watched) -> dict[str, Secret]:

@@ -13,6 +13,7 @@ from events.models import ModelUpdated
 from events.observation import Observation
 from events.record import ModelRecord
 from services import clock as clocks
+from services.jetstream.append import Fenced
 from services.logs import say
 from services.process import Host
 from services.refresher.models_dev import SOURCE, Offers
@@ -48,16 +49,26 @@ def filling(offers: Offers, names: tuple[str, ...], *, lifecycle: bool = True) -
     return enrich
 
 
-async def fill(host: Host, watched: Iterable[Watched], of: Callable[[Settings], Enrich]) -> None:
+async def fill(
+    watched: Iterable[tuple[Watched, Host | None]], of: Callable[[Settings], Enrich]
+) -> None:
     """Make the listed models of all *watched* what the enrichment says now: one pass.
 
+    Each comes with the host under the provider's lease, or None where another process has that.
     Its facts carry one correlation id. What the providers said stays as it is; their next lists are
     filled by the same words.
     """
     pass_id = clocks.new_id()
     models = updated = 0
-    for one in watched:
-        decided = await _fill(host, one, of(one.settings), pass_id)
+    for one, host in watched:
+        enrich = of(one.settings)
+        if host is None:
+            one.enrich = enrich
+            continue
+        try:
+            decided = await _fill(host, one, enrich, pass_id)
+        except Fenced:
+            continue
         models += 0 if one.known is None else len(one.known.models)
         updated += decided.count(ModelUpdated)
     say("enriched", models=models, updated=updated)

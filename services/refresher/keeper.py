@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from events.decide.providers import Registry
@@ -13,7 +14,19 @@ from services.broker import Accept
 from services.config import Config, ConfigError
 from services.logs import say
 from services.process import Host
-from services.refresher.registry import Registered, apply, register, unregister, update
+from services.refresher.registry import (
+    Registered,
+    apply,
+    register,
+    registered,
+    unregister,
+    update,
+)
+
+UNASKED = 60.0
+"""Seconds after which the registry is read without a bell: live messages can be lost."""
+TOGETHER = 0.05
+"""Seconds that changes have to come together."""
 
 Load = Callable[[], Config]
 
@@ -56,6 +69,17 @@ class Keeper:
                 continue
             await self.reconcile()
             say("reloaded", providers=len(self.config.providers))
+
+    async def listen(self, bell: asyncio.Event) -> None:
+        """Watch what other processes register: when *bell* rings, and now and then unasked."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UNASKED):
+                    await bell.wait()
+            await asyncio.sleep(TOGETHER)
+            bell.clear()
+            async with self._turn:
+                await self._watch.follow((await registered(self._host.nc)).registry)
 
     async def register(self, table: Register, accept: Accept) -> Changed:
         """Carry out `provider.register`; raises CommandRefused."""

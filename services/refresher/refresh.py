@@ -30,10 +30,11 @@ from events.models import ModelAdded, ModelEvent, ModelMissing, ModelRemoved, Mo
 from events.observation import Observation
 from events.providers import ProviderSchemaChanged
 from services import clock as clocks
-from services.jetstream.append import MOST, SequenceConflict
+from services.jetstream.append import MOST, Fenced, SequenceConflict
 from services.logs import say
 from services.process import Host
 from services.refresher.asking import Asking
+from services.refresher.fence import LATE, concluded, unless_over
 from services.refresher.known import replay
 from services.refresher.watched import Watched
 
@@ -56,8 +57,9 @@ class Run(NamedTuple):
 async def refresh(host: Host, asking: Asking, watched: Watched, run: Run) -> RefreshOutcome:
     """Run *run* of a provider to its outcome, which is in the log when this returns.
 
-    A provider's fault is an outcome. Raises what the log raises, and CancelledError after the
-    outcome of class `cancelled` was written.
+    A provider's fault is an outcome, and so is the end of the host's lease: then nothing more is
+    appended. Raises what the log raises, and CancelledError after the outcome of class `cancelled`
+    was written.
     """
     began = _now()
     started = RefreshStarted(
@@ -69,7 +71,9 @@ async def refresh(host: Host, asking: Asking, watched: Watched, run: Run) -> Ref
     )
     try:
         await _surely(host.record(started, correlation_id=run.run_id))
-        outcome = await _run(host, asking, watched, run)
+        outcome = await unless_over(_run(host, asking, watched, run), host.lease)
+    except Fenced as error:
+        outcome = _failed(host, watched, run, Failure(class_="interrupted", message=str(error)))
     except asyncio.CancelledError:
         cancelled = _failed(host, watched, run, Failure(class_="cancelled", message="cancelled"))
         await _surely(_conclude(host, watched, cancelled, began))
@@ -203,7 +207,8 @@ async def _conclude(
     """Write the outcome, count what it means, and say it on one line."""
     duration = round((_now() - began) * 1000)
     outcome = msgspec.structs.replace(outcome, duration_ms=duration)
-    await host.record(outcome, correlation_id=outcome.run_id)
+    if duration < 1000 * LATE or not await concluded(host.nc, watched.name, outcome.run_id):
+        await host.record(outcome, correlation_id=outcome.run_id)
     if outcome.absent is not None and outcome.absent.seq != watched.seq:
         watched.known = None  # its places are those of a sequence that is past
     if watched.known is not None:
@@ -231,4 +236,4 @@ async def _conclude(
 
 def _now() -> float:
     """Real seconds: in the demo, a run does not take the hours that pass meanwhile."""
-    return asyncio.get_running_loop().time()
+    return clocks.elapsed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -17,6 +18,8 @@ from services.broker import Accept, CommandRefused, Commands
 from services.calls.call import client
 from services.calls.limits import Limits
 from services.config import Config
+from services.jetstream.bell import hang
+from services.jetstream.lease import Leases
 from services.logs import say
 from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
@@ -24,13 +27,15 @@ from services.refresher.enrich import Enrichment
 from services.refresher.filling import fill
 from services.refresher.flights import Flights, Ticket
 from services.refresher.keeper import Keeper, Load
-from services.refresher.known import interrupted
-from services.refresher.refresh import refresh
+from services.refresher.keeping import Keeping
 from services.refresher.registry import registered
+from services.refresher.seats import Seats
 from services.refresher.snapshot import FILE
+from services.refresher.turns import Turns
+from services.refresher.waits import Waits
 from services.refresher.watched import Watched
-from services.schedule import ticks
 
+PROVIDERS = "modelog.provider.>"
 PATIENCE = 1.5
 """Seconds that runs have to end by themselves when the process is told to stop."""
 
@@ -40,7 +45,10 @@ class Refresher:
 
     def __init__(self, host: Host, asking: Asking) -> None:
         self._host = host
-        self._asking = asking
+        leases = Leases(host.nc, host.instance)
+        self.turns = Turns(host, asking, leases)
+        self._seats = Seats(leases, host.name)
+        self._keeping = Keeping(host, asking, self._seats, self.turns)
         self._enrichment: Enrichment | None = None
         self._enriching: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -50,16 +58,23 @@ class Refresher:
 
     def enrich(self, enrichment: Enrichment) -> None:
         """Fill what providers leave unknown from now on; called before any is watched."""
+        host = self._host
 
         async def passing() -> None:
-            await fill(self._host, list(self._watched.values()), enrichment.of)
+            watched = [(one, self._seats.under(host, name)) for name, one in self._watched.items()]
+            await fill(watched, enrichment.of)
 
         self._enrichment = enrichment
-        self._enriching = asyncio.create_task(enrichment.follow(passing))
-        self._enriching.add_done_callback(self._ended)
+        self._enriching = self.mind(asyncio.create_task(enrichment.follow(passing)))
+
+    def mind(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Fail where *task* does, and return it."""
+        task.add_done_callback(self._ended)
+        return task
 
     async def follow(self, registry: Registry) -> None:
         """Watch exactly the enabled providers of *registry*; the others are let go."""
+        self._seats.start(self._ended)
         for name, watched in list(self._watched.items()):
             if registry.get(name) != watched.settings:
                 await self.let_go(name)
@@ -71,25 +86,11 @@ class Refresher:
         watched = Watched(settings)
         if self._enrichment is not None:
             watched.enrich = self._enrichment.of(settings)
-        fly = partial(refresh, self._host, self._asking, watched)
+        flights = Flights(partial(self.turns.fly, watched))
         self._watched[settings.name] = watched
-        self._flights[settings.name] = Flights(fly)
-        task = asyncio.create_task(self._keep(watched, self._flights[settings.name]))
-        task.add_done_callback(self._ended)
-        self._tasks[settings.name] = task
-
-    async def _keep(self, watched: Watched, flights: Flights) -> None:
-        """Refresh one provider at each of its ticks; ends only by an error of ours."""
-        await _settle(self._host, watched.name)
-        grid = ticks(
-            self._host.clock,
-            installation=self._host.log.installation,
-            provider=watched.name,
-            kind="refresh",
-            interval=watched.schedule.interval,
-        )
-        async for _ in grid:
-            await asyncio.shield(flights.request(reason="schedule").ended)
+        self._flights[settings.name] = flights
+        task = asyncio.create_task(self._keeping.keep(watched, flights))
+        self._tasks[settings.name] = self.mind(task)
 
     def _ended(self, task: asyncio.Task[None] | asyncio.Task[RefreshOutcome]) -> None:
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
@@ -98,9 +99,16 @@ class Refresher:
     async def let_go(self, name: str) -> None:
         """Watch a provider no more: its runs on their way get the outcome `cancelled`."""
         if name in self._watched:
-            self._tasks.pop(name).cancel()
+            task = self._tasks.pop(name)
+            task.cancel()
             del self._watched[name]
             await self._flights.pop(name).stop()
+            await asyncio.wait([task])
+
+    async def settle(self, names: Iterable[str]) -> None:
+        """Tell how runs ended that a crash cut off, of those that are not watched any more."""
+        gone = [name for name in names if name not in self._watched]
+        await asyncio.gather(*(self.turns.settle(name) for name in gone))
 
     async def forever(self) -> None:
         """Wait until a provider's task fails, and raise what it raised."""
@@ -114,6 +122,7 @@ class Refresher:
         if flying:
             await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
         await asyncio.gather(*(self.let_go(name) for name in list(self._watched)))
+        await asyncio.gather(self.turns.stop(), self._seats.stop())
 
     async def command(self, request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
         """Carry out the command `refresh`; raises CommandRefused for an unknown provider."""
@@ -122,16 +131,12 @@ class Refresher:
             message = f"no enabled provider {request.provider!r}; there are: {known}"
             raise CommandRefused("not_found", message)
         await accept()
+        names = list(self._flights) if request.provider is None else [request.provider]
+        asked = await asyncio.gather(*(self._ask(name, force=request.force) for name in names))
+        tickets = dict(zip(names, asked, strict=True))
         if request.provider is None:
-            tickets = {
-                name: flights.request(force=request.force, reason="command")
-                for name, flights in self._flights.items()
-            }
             whole = asyncio.create_task(self._discover(tickets, correlation_id))
         else:
-            flights = self._flights[request.provider]
-            ticket = flights.request(force=request.force, reason="command")
-            tickets = {request.provider: ticket}
             whole = asyncio.create_task(_outcomes(tickets))
         whole.add_done_callback(_seen)
         for ticket in tickets.values():
@@ -144,6 +149,15 @@ class Refresher:
         if request.wait:
             outcomes = [msgspec.to_builtins(one) for one in await asyncio.shield(whole)]
         return Accepted(accepted=True, correlation_id=correlation_id, runs=runs, outcomes=outcomes)
+
+    async def _ask(self, name: str, *, force: bool) -> Ticket:
+        """Start a run, or join the one on its way, here or in another process."""
+        flights = self._flights[name]
+        other = None if flights.running else await self.turns.elsewhere(name)
+        if other is None or (force and not other.force):
+            return flights.request(force=force, reason="command")
+        ended = asyncio.create_task(self.turns.landed(name, other))
+        return Ticket(other, joined=True, ended=ended)
 
     async def _discover(
         self, tickets: dict[str, Ticket], correlation_id: str
@@ -164,13 +178,6 @@ class Refresher:
         )
         await self._host.record(completed, correlation_id=correlation_id)
         return outcomes
-
-
-async def _settle(host: Host, provider: str) -> None:
-    """Tell how a run ended that a crash cut off."""
-    owed = await interrupted(host.nc, provider)
-    if owed is not None:
-        await host.record(owed, correlation_id=owed.run_id)
 
 
 async def _outcomes(tickets: dict[str, Ticket]) -> list[RefreshOutcome]:
@@ -220,11 +227,11 @@ async def run(config: Config, url: str, *, load: Load) -> None:
         limits = Limits(config.refresh.max_concurrency, clock=host.clock)
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(client())
-            refresher = Refresher(host, Asking(http, limits, host.clock))
+            waits = Waits(host.clock, host.nc)
+            refresher = Refresher(host, Asking(http, limits, host.clock, waits))
             stack.push_async_callback(refresher.stop)
-            # also of those that are not watched any more
+            bell = await hang(host.nc, PROVIDERS)
             past = (await registered(host.nc)).registry
-            await asyncio.gather(*(_settle(host, name) for name in past))
             enrichment = Enrichment(
                 config.enrichment,
                 config.data / FILE,
@@ -241,10 +248,11 @@ async def run(config: Config, url: str, *, load: Load) -> None:
 
             keeper = Keeper(host, refresher, config, reload)
             await keeper.reconcile()
+            await refresher.settle(past)
             started.set_result((refresher, keeper))
             await host.ready()
-            reloads = asyncio.create_task(keeper.reload())
-            stack.callback(reloads.cancel)
+            for task in (keeper.reload(), keeper.listen(bell)):
+                stack.callback(refresher.mind(asyncio.create_task(task)).cancel)
             await refresher.forever()
 
     await serve("refresher", config, url, work, commands=commands)

@@ -45,6 +45,10 @@ class Watched:
         self.recall = Recall()
         self.shape: Shape | None = None
 
+    def forget(self) -> None:
+        """Another process has run it: what the log says of it is to be read anew."""
+        self.known, self.seq, self.shape = None, 0, None
+
     @property
     def name(self) -> str:
         """The provider's name."""
