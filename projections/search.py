@@ -166,7 +166,8 @@ def phrases(words: list[str]) -> str:
 
     They are quoted, so that no word is an operator, and any text is a legal question.
     """
-    quoted = ('"' + word.replace("\0", " ").replace('"', '""') + '"' for word in words)
+    legal = (word.encode(errors="replace").decode().replace("\0", " ") for word in words)
+    quoted = ('"' + word.replace('"', '""') + '"' for word in legal)
     return " ".join(f"{word}*" for word in quoted)
 
 

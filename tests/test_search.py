@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.codec import FactEvent
@@ -132,6 +132,8 @@ ODD = ANY | st.sampled_from(['"', "a OR b", "NEAR(a b)", "name:x", "^a", "-a", "
 
 
 @settings(deadline=None)
+@example("\udcff", None)
+@example("\udcff gpt", 3)
 @given(ODD, st.none() | st.integers(0, 20))
 def test_any_text_is_a_legal_question(opened: Catalogue, text: str, as_of: int | None) -> None:
     for wanted in (ModelFilter(text=text), ModelFilter(provider=text), ModelFilter(id=text)):
