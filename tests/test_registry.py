@@ -15,13 +15,11 @@ from events.providers import ProviderReconfigured, ProviderRegistered, ProviderU
 from events.requests import Register
 from events.subjects import FACTS
 from services.calls.call import client
-from services.calls.limits import Limits
 from services.config import Config
 from services.demo.simulator import Simulator, Site
 from services.jetstream.append import Log
 from services.jetstream.setup import ensure
 from services.process import Host
-from services.refresher.asking import Asking
 from services.refresher.registry import apply, register, registered
 from tests.support.clock import ManualClock
 from tests.support.refreshing import Bench, Crash, Mortal, configured, facts, recorded, table, told
@@ -104,9 +102,8 @@ async def with_models(nc: Client, folder: Path) -> AsyncIterator[tuple[Host, Con
         config = configured(folder, table(acme), table(other))
         host = await host_of(nc, config)
         http = await stack.enter_async_context(client())
-        asking = Asking(http, Limits(5, clock=host.clock), host.clock)
         for settings in (await apply(host, config, nobody)).values():
-            await Bench(host, asking, settings, host.clock).run()
+            await Bench(host, http, settings, host.clock).run()
         yield host, configured(folder, table(other))
 
 
@@ -157,8 +154,7 @@ async def test_a_provider_that_comes_back_starts_anew(nc: Client, tmp_path: Path
         await apply(host, fewer, nobody)
         registry = await apply(host, host.config, nobody)
         async with client() as http:
-            asking = Asking(http, Limits(5, clock=host.clock), host.clock)
-            outcome = await Bench(host, asking, registry["acme"], host.clock).run()
+            outcome = await Bench(host, http, registry["acme"], host.clock).run()
         found = [one for one in told(await facts(nc, "acme")) if "a" in one.split()]
 
     assert outcome.added == 2

@@ -13,8 +13,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from nats.errors import Error
+
 from services import clock as clocks
-from services.jetstream.api import DEADLINE_SECONDS, ApiError, NoAnswer
+from services.jetstream.api import ANSWER_SECONDS, DEADLINE_SECONDS, ApiError, NoAnswer
 from services.jetstream.buckets import Changed, Entry, Unanswered, look, purge, write
 from services.jetstream.connect import Client
 from services.jetstream.streams import LEASES
@@ -22,9 +24,8 @@ from services.machine import gone, identity
 
 TTL = 20
 """Seconds after which a lease that is not renewed expires."""
-MARGIN = 5.0
-"""Seconds before that, at which its holder stops."""
-RENEW = 5.0
+QUARTER = 4
+"""A lease is renewed every quarter of that, and its holder stops a quarter before."""
 PAUSE = (0.05, 0.25)
 RELEASE_SECONDS = 1.0
 
@@ -57,7 +58,7 @@ class Lease:
         self.over = asyncio.Event()
         self._leases = leases
         self._headers = headers
-        self._until = began + TTL - MARGIN
+        self._until = leases.until(began)
         self._task = asyncio.create_task(self._keep())
 
     @property
@@ -69,7 +70,8 @@ class Lease:
         renewed = True
         while renewed:
             left = self._until - self._leases.now()
-            await asyncio.sleep(max(0.0, min(RENEW * clocks.uniform(0.8, 1.2), left)))
+            wait = self._leases.ttl / QUARTER * clocks.uniform(0.8, 1.2)
+            await asyncio.sleep(max(0.0, min(wait, left)))
             renewed = await self._renew()
         self.over.set()
         self._leases.forget(self)
@@ -84,7 +86,7 @@ class Lease:
                 self.revision = await self._leases.write(
                     self.key, self._headers, self.revision, left
                 )
-                self._until = began + TTL - MARGIN
+                self._until = self._leases.until(began)
             except Unanswered:
                 unsure = began if unsure is None else unsure
             except Changed:
@@ -96,9 +98,9 @@ class Lease:
                     return False
                 if entry.revision != self.revision:  # an earlier attempt has arrived
                     self.revision = entry.revision
-                    self._until = (began if unsure is None else unsure) + TTL - MARGIN
+                    self._until = self._leases.until(began if unsure is None else unsure)
                     return True
-            except ApiError:
+            except (ApiError, Error):
                 return False
             else:
                 return True
@@ -112,7 +114,7 @@ class Lease:
         if self.over.is_set():
             return
         self.over.set()
-        with suppress(Changed, Unanswered, ApiError):
+        with suppress(Changed, Unanswered, ApiError, Error):
             left = await purge(
                 self._leases.nc,
                 LEASES,
@@ -133,14 +135,20 @@ class Leases:
         holder: str,
         *,
         process: str | None = None,
+        ttl: int = TTL,
         now: Now = clocks.elapsed,
     ) -> None:
         self.nc = nc
         self.holder = holder
+        self.ttl = ttl
         self.now = now
         self._process = identity() if process is None else process
         self._held: dict[str, Lease | None] = {}
         self._left: dict[str, int] = {}
+
+    def until(self, began: float) -> float:
+        """Return until when a lease holds that was asked for at *began*."""
+        return began + self.ttl - self.ttl / QUARTER
 
     async def acquire(
         self,
@@ -206,9 +214,9 @@ class Leases:
             key,
             self.holder.encode(),
             expected=expected,
-            ttl=TTL,
+            ttl=self.ttl,
             headers=headers,
-            seconds=min(left, MARGIN),
+            seconds=min(left, ANSWER_SECONDS),
         )
 
     def _free(self, entry: Entry) -> bool:

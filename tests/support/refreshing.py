@@ -15,6 +15,7 @@ from events.decide.providers import Settings
 from events.envelope import Message, Recorded, opened
 from events.models import ModelEvent
 from events.subjects import AUDIT, FACTS
+from services.calls.call import Client as HttpClient
 from services.calls.call import client
 from services.calls.limits import Limits
 from services.clock import Clock, new_id
@@ -29,6 +30,7 @@ from services.refresher.asking import Asking
 from services.refresher.known import replay
 from services.refresher.refresh import Run, refresh
 from services.refresher.run import Refresher
+from services.refresher.waits import Waits
 from services.refresher.watched import Watched
 from tests.support.clock import ManualClock
 
@@ -165,12 +167,13 @@ class _MortalLog(Log):
 class Bench:
     """One provider, and the refresher that watches it."""
 
-    def __init__(self, host: Host, asking: Asking, settings: Settings, clock: Clock) -> None:
+    def __init__(self, host: Host, http: HttpClient, settings: Settings, clock: Clock) -> None:
         self.host = host
-        self.asking = asking
         self.settings = settings
         self.clock = clock
-        self.watched = Watched(settings)
+        self._http = http
+        self._limits = Limits(5, clock=clock)
+        self.restart()
 
     async def run(
         self, *, force: bool = False, reason: RefreshReason = "schedule", host: Host | None = None
@@ -192,6 +195,7 @@ class Bench:
     def restart(self) -> None:
         """Forget all that a process forgets when it ends."""
         self.watched = Watched(self.settings)
+        self.asking = Asking(self._http, self._limits, self.clock, Waits(self.clock, self.host.nc))
 
     async def start(self) -> None:
         """Let a new process start, refresh once as it does at its start, and end again."""
@@ -247,8 +251,7 @@ async def bench(
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(client())
         host = Host("refresher", config, clock, nc, await Log.open(nc))
-        asking = Asking(http, Limits(5, clock=clock), clock)
-        yield Bench(host, asking, config.providers[0], clock)
+        yield Bench(host, http, config.providers[0], clock)
 
 
 @asynccontextmanager
