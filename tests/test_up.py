@@ -159,7 +159,7 @@ async def test_a_second_up_is_refused_and_a_dead_one_blocks_nobody(system: Up) -
 
     assert second.code == 1
     (line,) = second.err.strip().splitlines()
-    assert f"in use by process {first.pid};" in line
+    assert f"in use by process {first.pid} " in line
 
 
 async def test_when_up_is_killed_all_its_processes_end_within_two_seconds(system: Up) -> None:
