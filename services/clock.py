@@ -70,7 +70,12 @@ def system() -> Clock:
         raise BadClock(f"{VARIABLE}: {text!r} is not <origin>,<speed>,<start>") from error
     if not speed > 0:
         raise BadClock(f"{VARIABLE}: a speed of {speed:g} does not run; it must be above 0")
-    return Clock(origin=origin, speed=speed, start=start)
+    clock = Clock(origin=origin, speed=speed, start=start)
+    try:
+        clock.utcnow()
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadClock(f"{VARIABLE}: {text!r} is at no moment of any calendar") from error
+    return clock
 
 
 class _Ids:

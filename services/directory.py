@@ -55,7 +55,11 @@ class DataDirectory:
 
         The lock is the kernel's: a dead holder holds nothing, whatever it left in the file.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"{error.strerror}; use another directory with --data"
+            raise OSError(error.errno, why, str(self.path)) from error
         with (self.path / name).open("a+", encoding="utf-8", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

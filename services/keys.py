@@ -17,6 +17,8 @@ Reference = Mapping[str, Any]
 
 COMMAND_SECONDS = 10.0
 HIDDEN = "***"
+LARGEST = 1 << 20
+"""Bytes of a file or a command's output that are read: no secret is as long."""
 SHORTEST = 4
 """Characters of a secret worth hiding in a text: a shorter one would blot out half of it."""
 
@@ -96,7 +98,11 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.expanduser().read_text("utf-8")
+        with path.expanduser().open("rb") as file:
+            read = file.read(LARGEST + 1)
+        if len(read) > LARGEST:
+            raise KeyUnavailable(f"file {path}: too long for a secret")
+        return read.decode()
     except OSError as error:
         raise KeyUnavailable(f"file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -127,7 +133,8 @@ async def _run(command: list[str]) -> str:
     done = False
     try:
         async with asyncio.timeout(COMMAND_SECONDS):
-            printed, _ = await process.communicate()
+            printed = await _printed(process, command[0])
+            await process.wait()
         done = True
     except TimeoutError as error:
         raise KeyUnavailable(f"command {command[0]}: not done in {COMMAND_SECONDS:g} s") from error
@@ -140,6 +147,15 @@ async def _run(command: list[str]) -> str:
         return printed.decode()
     except UnicodeDecodeError as error:
         raise KeyUnavailable(f"command {command[0]}: what it prints is not UTF-8") from error
+
+
+async def _printed(process: asyncio.subprocess.Process, program: str) -> bytes:
+    printed = b""
+    while process.stdout is not None and (more := await process.stdout.read(LARGEST)):
+        printed += more
+        if len(printed) > LARGEST:
+            raise KeyUnavailable(f"command {program}: prints too much for a secret")
+    return printed
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

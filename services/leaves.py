@@ -40,7 +40,14 @@ class BadValue(ValueError):
 
 
 def shown(value: object) -> str:
-    """Write *value* as TOML would: in one line, cut where it is long."""
+    """Write *value* as TOML would: in one line, cut where it is long.
+
+    Of a table, and of a list of them, nothing is shown: there may be a secret in it.
+    """
+    if isinstance(value, dict):
+        return "{ … }"
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        return "[ … ]"
     try:
         text = quoted(value) if isinstance(value, str) else str(value).lower()
     except ValueError:  # a number of more digits than Python writes

@@ -55,6 +55,7 @@ def provider(
         health=_plain(dict(health)),
     )
     wrong += [(f"options.{option}", why) for option, why in _missing(settings)]
+    wrong += _unknown(own)
     if wrong:
         raise BadValue(told=wrong)
     settings = msgspec.structs.replace(settings, base_url=filled(base_url, settings))
@@ -181,6 +182,20 @@ def _missing(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
+def _unknown(own: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each option and credential of *own* that no dialect and no address reads."""
+    rows = BUILTIN.values()
+    options = {one.name for row in rows for one in row.options}
+    options |= set(PLACE.findall(str(own.get("base_url", ""))))
+    secrets = {one.name for row in rows for one in row.credentials} | {"access_token"}
+    return [
+        (f"{what}.{key(name)}", f"unknown; {nearest(name, sorted(known))}")
+        for what, known in (("options", options), ("credentials", secrets))
+        for name in own.get(what, {})
+        if name not in known
+    ]
+
+
 def _how(name: str, option_: Option | None) -> str:
     variables = " or ".join(f"${one}" for one in option_.variables) if option_ else ""
     hint = f", or set {variables}" if variables else ""
@@ -190,7 +205,7 @@ def _how(name: str, option_: Option | None) -> str:
 def _choices(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML
     """Allow a table of texts, numbers, truths and lists of texts."""
     if not isinstance(value, dict):
-        raise BadValue(f"{shown(value)} is no table")
+        raise BadValue("*** is no table; write { NAME = VALUE }")
     wrong = [
         (f".{key(name)}", f"{shown(one)} is no option; a text, a number or a list of texts is")
         for name, one in value.items()

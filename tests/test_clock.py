@@ -44,7 +44,9 @@ def test_the_variable_sets_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (system().speed, system().start) == (1, 0)
 
 
-@pytest.mark.parametrize("text", ["1", "1,2", "a,b,c", "1,0,1", "1,-2,1", "1,nan,1"])
+@pytest.mark.parametrize(
+    "text", ["1", "1,2", "a,b,c", "1,0,1", "1,-2,1", "1,nan,1", "nan,1,1", "1,inf,1", "0,1,1e300"]
+)
 def test_a_variable_that_is_no_clock_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock.VARIABLE, text)
     with pytest.raises(BadClock, match="MODELOG_CLOCK"):

@@ -156,7 +156,7 @@ def test_everything_that_the_contract_shows_is_accepted(tmp_path: Path) -> None:
         (ACME + "api_key = { nev = 'X' }", "api_key: no reference to a secret"),
         (ACME + "credentials = { a = 'hush' }", "credentials.a: *** is a literal"),
         (ACME + "headers = { Authorization = 'hush' }", "headers.Authorization: *** is a literal"),
-        (ACME + "options = 3", "options: 3 is no table"),
+        (ACME + "options = 3", "options: *** is no table"),
         (ACME + "enabled = 1", "enabled: 1 is neither true nor false"),
         (ACME + "priority = 'high'", 'priority: "high" is not a whole number from -9 to 9'),
         (ACME + "refresh = { interval = 'x' }", 'refresh.interval: "x" is no duration'),
@@ -187,6 +187,9 @@ def test_what_is_not_allowed_is_named_with_its_value_and_the_way_out(
         ("credentials = 'hush'", "credentials"),
         ("credentials = { secret_access_key = 'hush' }", "credentials.secret_access_key"),
         ("headers = 'hush'", "headers"),
+        ("options = 'hush'", "options"),
+        ("options = { project = { key = 'hush' } }", "options.project"),
+        ("refresh = [{ key = 'hush' }]", "refresh"),
         ("headers = { X-Api-Key = 'hush' }", "headers.X-Api-Key"),
         ("headers = { cookie = 'hush' }", "headers.cookie"),
         ("headers = { other = 'Bearer hush' }", "headers.other"),
@@ -203,6 +206,39 @@ def test_what_may_be_a_secret_is_refused_and_not_shown(line: str, key: str, tmp_
     assert len(found) == 1
     assert found[0].startswith(f'modelog.toml: providers[1] "acme": {key}: ')
     assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize("name", ["providers", "data", "nats"])
+def test_a_secret_in_a_table_of_the_wrong_kind_is_not_shown(name: str, tmp_path: Path) -> None:
+    table = f"[{name}]" if name != "nats" else "[[nats]]"
+    (found,) = errors(f'{table}\napi_key = "hush"\n', tmp_path)
+
+    assert found.startswith(f"modelog.toml: {name}: ")
+    assert "hush" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('options = { projekt = "x" }', 'options.projekt: unknown; did you mean "project"?'),
+        (
+            'credentials = { acces_token = { env = "X" } }',
+            'credentials.acces_token: unknown; did you mean "access_token"?',
+        ),
+    ],
+    ids=["an option", "a credential"],
+)
+def test_what_nothing_would_read_is_refused(line: str, says: str, tmp_path: Path) -> None:
+    found = errors(f'[[providers]]\nname = "openai"\n{line}\n', tmp_path)
+
+    assert found == [f'modelog.toml: providers[1] "openai": {says}']
+
+
+def test_an_option_of_one_s_own_address_is_known(tmp_path: Path) -> None:
+    text = ACME.replace("https://acme.example/v1", "https://acme.example/{team}")
+    settings = configured(f'{text}options = {{ team = "red" }}\n', tmp_path).providers[0]
+
+    assert settings.base_url == "https://acme.example/red"
 
 
 @pytest.mark.parametrize(

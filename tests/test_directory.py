@@ -52,6 +52,15 @@ def test_a_directory_has_one_holder_who_is_named(tmp_path: Path) -> None:
     assert caught.value.pid == str(process.pid)
 
 
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(OSError, match="use another directory with --data") as caught:
+        DataDirectory(file / "data").lock().__enter__()
+
+    assert caught.value.filename == str(file / "data")
+
+
 @pytest.mark.process
 def test_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)

@@ -69,6 +69,8 @@ async def test_a_command_s_output_is_the_secret() -> None:
         ({"command": []}, "an empty command"),
         ({"command": ["a\0b"]}, "no such program"),
         ({"elsewhere": "x"}, "a secret is { env"),
+        ({"file": "/dev/zero"}, "too long"),
+        (_program("while True: print('x' * 9999)"), "prints too much"),
     ],
     ids=[
         "no file",
@@ -79,6 +81,8 @@ async def test_a_command_s_output_is_the_secret() -> None:
         "no command",
         "no name",
         "no reference",
+        "an endless file",
+        "an endless program",
     ],
 )
 async def test_what_cannot_be_read_is_named_and_not_shown(reference: Reference, says: str) -> None:
