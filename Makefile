@@ -66,5 +66,9 @@ bench: setup ## measure; no test asserts a speed
 docs: setup ## write docs/ anew from the code
 	$(BIN)/python docs/generate.py
 
+# The report is that of the recordings beside the checkout; another folder is only printed.
+bench-discovery: setup ## months of recorded lists, naive beside ours (TIMELINE=DIR, JSON=FILE)
+	@TIMELINE="$(TIMELINE)" JSON="$(JSON)" $(BIN)/python benchmarks/discovery.py $(if $(TIMELINE),,--write)
+
 coverage-of-fields: setup ## what lists state of models, into docs/providers.md (needs the recordings)
 	$(BIN)/python benchmarks/fields.py --write
