@@ -151,7 +151,7 @@ async def serve(
         host = Host(name, config, clocks.system(), nc, await Log.open(nc))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, host.hung_up.set)
         broker = NatsBroker(
-            url,
+            [server.strip() for server in url.split(",")],
             name=f"modelog-{name}-commands",
             inbox_prefix=f"_INBOX_{name}",
             max_reconnect_attempts=-1,

@@ -169,8 +169,22 @@ class Proxy:
         self._writers.discard(sink)
 
 
+class Cluster(list[str]):
+    """The URLs of servers that replicate, and their processes."""
+
+    def __init__(self, urls: list[str], nodes: list[asyncio.subprocess.Process]) -> None:
+        super().__init__(urls)
+        self.nodes = nodes
+
+    async def kill(self, name: str) -> None:
+        """Kill the server of that name with SIGKILL."""
+        node = self.nodes[int(name.removeprefix("node"))]
+        node.kill()
+        await node.wait()
+
+
 @asynccontextmanager
-async def cluster(folder: Path) -> AsyncIterator[list[str]]:
+async def cluster(folder: Path) -> AsyncIterator[Cluster]:
     """Three servers that replicate; yields their URLs, and fails where one cannot be started."""
     ports = [_free_port() for _ in range(6)]
     routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports[3:])
@@ -190,10 +204,11 @@ async def cluster(folder: Path) -> AsyncIterator[list[str]]:
                     binary(), "--config", settings, stderr=asyncio.subprocess.DEVNULL
                 )
             )
-        yield [f"nats://127.0.0.1:{port}" for port in ports[:3]]
+        yield Cluster([f"nats://127.0.0.1:{port}" for port in ports[:3]], nodes)
     finally:
         for node in nodes:
-            node.kill()
+            with suppress(ProcessLookupError):
+                node.kill()
             await node.wait()
 
 
