@@ -117,6 +117,20 @@ def test_a_filter_finds_what_it_says(
     assert _ids(opened, wanted) == found
 
 
+@pytest.mark.parametrize("sort", [None, "-name"])
+@pytest.mark.parametrize(("limit", "offset"), [(1, 0), (1, 1), (2, 1), (9, 3), (None, 2), (0, 0)])
+def test_pages_of_what_has_a_word_are_cut_as_of_then_as_they_are_now(
+    opened: Catalogue, sort: str | None, limit: int | None, offset: int
+) -> None:
+    every = opened.search(ModelFilter(text="gpt", sort=sort))
+    wanted = ModelFilter(text="gpt", sort=sort, limit=limit, offset=offset)
+    end = None if limit is None else offset + limit
+
+    assert len(every) == 4
+    assert opened.search(wanted) == every[offset:end]
+    assert opened.search(wanted, as_of=opened.seq()) == every[offset:end]
+
+
 def test_text_is_answered_best_first(opened: Catalogue) -> None:
     assert _ids(opened, ModelFilter(text="gpt"))[-1] == DAVINCI
 
