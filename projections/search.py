@@ -23,6 +23,7 @@ class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which models are wanted; what is not set does not matter.
 
     *modality* is one that goes in or comes out; *max_input_price* is USD per 1,000,000 tokens;
+    *overdue_on* a date before which the provider should have stopped to list the model;
     *text* are words of id, name, description or family, all of them, best first. *sort* is one of
     `SORTS`, by default provider and id. Unknown prices and windows match no bound.
     """
@@ -35,6 +36,7 @@ class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
     min_context: int | None = None
     max_input_price: float | None = None
     lifecycle: str | None = None
+    overdue_on: str | None = None
     availability: str | None = None
     text: str | None = None
     sort: str | None = None
@@ -145,6 +147,7 @@ def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[
         ("m.context_window >= ?", wanted.min_context),
         ("m.price_input <= ?", wanted.max_input_price),
         ("m.lifecycle_state = ?", wanted.lifecycle),
+        ("m.availability = 'listed' AND m.retires_on < ?", wanted.overdue_on),
         ("m.availability = ?", wanted.availability),
     ):
         if bound is not None:

@@ -9,10 +9,13 @@ import typer
 from events.record import CAPABILITIES, MODALITIES
 from projections import ModelFilter
 from projections.search import SORTS
+from services import clock
 from services.cli.failures import WRONG, Refusal
 from services.cli.options import word, words
 
-LIFECYCLES = ("preview", "active", "deprecated", "retired")
+OVERDUE = "overdue"
+"""Listed although the day on which it retires is past: not a state of its own, but asked for so."""
+LIFECYCLES = ("preview", "active", "deprecated", "retired", OVERDUE)
 AVAILABILITIES = ("listed", "missing")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A model's id, as in requests.")]
@@ -68,13 +71,16 @@ def wanted(
     limit: int | None,
 ) -> ModelFilter:
     """Return the filter that the options amount to; refuse words that are none of ours."""
+    state = word(lifecycle, LIFECYCLES, "state of life")
+    today = clock.system().now()[:10]
     return ModelFilter(
         provider=provider,
         capability_all=tuple(words(capability or (), CAPABILITIES, "capability")),
         modality=word(modality, MODALITIES, "modality"),
         min_context=_tokens(min_context),
         max_input_price=max_input_price,
-        lifecycle=word(lifecycle, LIFECYCLES, "state of life"),
+        lifecycle=None if state == OVERDUE else state,
+        overdue_on=today if state == OVERDUE else None,
         availability=word(availability, AVAILABILITIES, "availability"),
         text=text,
         sort=_sort(sort),
