@@ -1,4 +1,4 @@
-"""What became of recorded changes: noise, what counts, and what flips to and fro."""
+"""What became of recorded changes: noise, what counts, and what flips back."""
 
 from __future__ import annotations
 

@@ -127,6 +127,10 @@ def as_json(recorded: Sequence[Scan], all_: Sequence[Provider], replayed: Replay
         "from": recorded[0].instant,
         "to": recorded[-1].instant,
         "seconds": replayed.runs,
+        "total": {
+            "naive": _counts([gone for one in all_ for gone in one.naive]),
+            "ours": _counts([gone for one in all_ for gone in one.ours]),
+        },
         "figures": [one._asdict() for one in figures(all_)],
         "providers": providers,
     }
