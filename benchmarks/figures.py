@@ -85,7 +85,7 @@ def figures(all_: Sequence[Provider]) -> list[Figure]:
         Figure(
             "removals ever undone",
             of(judging.undone(naive), len(naive)), of(ever, len(ours)), "below 25 % of ours",
-            4 * ever < len(ours),
+            4 * ever < len(ours) or not ever,
         ),
         Figure(
             "models gone for good that are reported removed",
