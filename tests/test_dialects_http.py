@@ -96,7 +96,7 @@ async def _fetched(site: Site, dialect: str, key: str | None) -> Fetched:
     names = (
         ("api_key", "access_token") if dialect in {"vertex", "azure_management"} else ("api_key",)
     )
-    secrets = dict.fromkeys(names, Secret(key)) if key else {}
+    secrets: dict[str, Secret] = dict.fromkeys(names, Secret(key)) if key else {}
     async with client() as http:
         return await fetch(
             DIALECTS[dialect],

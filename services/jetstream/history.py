@@ -48,7 +48,9 @@ async def confirm(
     try:
         now = await info(nc, stream, deadline=deadline)
     except NoStream as error:
-        raise HistoryChanged(f"stream {stream} is gone; restore a backup") from error
+        raise HistoryChanged(
+            f"stream {stream} is gone; put back a copy of its store: see docs/operations.md"
+        ) from error
     if now.epoch != epoch:
         raise HistoryChanged(
             f"stream {stream} is another one: its epoch is {now.epoch or 'unset'}, was {epoch}"
@@ -56,13 +58,13 @@ async def confirm(
     if now.last_seq < mark.seq:
         raise HistoryChanged(
             f"stream {stream} ends at sequence {now.last_seq}, and had reached {mark.seq}; "
-            "run `modelog verify`, then restore a backup"
+            "put back a copy of its store: see docs/operations.md"
         )
     if mark.id and mark.seq >= now.first_seq:
         there = await message(nc, stream, mark.seq, deadline=deadline)
         if there is None or there.headers.get(MESSAGE_ID) != mark.id:
             raise HistoryChanged(
                 f"stream {stream} has another message at sequence {mark.seq} than before; "
-                "run `modelog verify`, then restore a backup"
+                "put back a copy of its store: see docs/operations.md"
             )
     return now

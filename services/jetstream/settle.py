@@ -56,7 +56,7 @@ async def settled(
         if code == batch.WRONG_SEQUENCE and not unsure:
             raise HistoryChanged(
                 f"stream {FACTS} does not reach what was expected of {which[0].filter}: "
-                f"{which[0].expected}; run `modelog verify`"
+                f"{which[0].expected}; see docs/operations.md"
             )
     if code not in batch.SETTLE:
         give_up(reply, FACTS)
@@ -84,7 +84,7 @@ async def _found(
         if end is None or end.headers.get(MESSAGE_ID) != messages[-1].id:
             raise HistoryChanged(
                 f"stream {FACTS} has lost the end of the batch at sequence {first}; "
-                "run `modelog verify`, then restore a backup"
+                "put back a copy of its store: see docs/operations.md"
             )
         return first
     return None
