@@ -273,3 +273,15 @@ async def test_what_one_registers_another_may_refresh(
 
 def test_an_outcome_is_looked_for_well_within_the_window() -> None:
     assert fence.LATE <= 600 / 2
+
+
+async def test_nobody_runs_a_provider_while_it_is_held(nc: Client, tmp_path: Path) -> None:
+    async with _two(nc, tmp_path, "a") as (bench, _, one, two):
+        async with one.turns.hold("acme"):
+            running = asyncio.create_task(two.run())
+            await asyncio.wait([running], timeout=1.0)
+            assert await bench.audit() == []
+            assert await one.turns.elsewhere("acme") is None
+        outcome = await running
+
+    assert outcome.error is None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Protocol
 
 from events.decide.providers import Registry
@@ -15,6 +16,7 @@ from services.config import Config, ConfigError
 from services.logs import say
 from services.process import Host
 from services.refresher.registry import (
+    LetGo,
     Registered,
     apply,
     register,
@@ -40,6 +42,10 @@ class Watch(Protocol):
     async def let_go(self, name: str) -> None:
         """End whatever is on its way for a provider."""
 
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Let no process run a provider within the block."""
+        ...
+
 
 class Keeper:
     """One change of the registry at a time; `config` is the last one that was right."""
@@ -53,8 +59,8 @@ class Keeper:
 
     async def reconcile(self) -> None:
         """Make the registry what the configuration wants, and watch what is registered."""
-        async with self._turn:
-            registry = await apply(self._host, self.config, self._watch.let_go)
+        async with self._turn, self._leaving() as let_go:
+            registry = await apply(self._host, self.config, let_go)
             await self._watch.follow(registry)
 
     async def reload(self) -> None:
@@ -83,22 +89,38 @@ class Keeper:
 
     async def register(self, table: Register, accept: Accept) -> Changed:
         """Carry out `provider.register`; raises CommandRefused."""
-        change = register(self._host, table, self.config, self._watch.let_go)
+        change = partial(register, self._host, table, self.config)
         return await self._changed(table.name, change, accept)
 
     async def update(self, table: Update, accept: Accept) -> Changed:
         """Carry out `provider.update`; raises CommandRefused."""
-        change = update(self._host, table, self.config, self._watch.let_go)
+        change = partial(update, self._host, table, self.config)
         return await self._changed(table.name, change, accept)
 
     async def unregister(self, request: Unregister, accept: Accept) -> Changed:
         """Carry out `provider.unregister`; raises CommandRefused."""
-        change = unregister(self._host, request.name, self._watch.let_go)
+        change = partial(unregister, self._host, request.name)
         return await self._changed(request.name, change, accept)
 
-    async def _changed(self, name: str, change: Awaitable[Registered], accept: Accept) -> Changed:
-        async with self._turn:
-            done = await change
+    @asynccontextmanager
+    async def _leaving(self) -> AsyncIterator[LetGo]:
+        """Yield what ends a provider's runs, here and elsewhere, until the block is over."""
+        held: set[str] = set()
+        async with AsyncExitStack() as stack:
+
+            async def let_go(name: str) -> None:
+                await self._watch.let_go(name)
+                if name not in held:
+                    held.add(name)
+                    await stack.enter_async_context(self._watch.hold(name))
+
+            yield let_go
+
+    async def _changed(
+        self, name: str, change: Callable[[LetGo], Awaitable[Registered]], accept: Accept
+    ) -> Changed:
+        async with self._turn, self._leaving() as let_go:
+            done = await change(let_go)
             await accept()
             await self._watch.follow(done.registry)
         return Changed(accepted=True, seq=done.seqs.get(name, 0))

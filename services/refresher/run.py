@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 
-import msgspec
-
-from events.audit import DiscoveryCompleted, DiscoveryStarted, RefreshOutcome
+from events.audit import RefreshOutcome
 from events.decide.providers import Registry, Settings
 from events.requests import Accepted, Changed, Refresh, Register, Unregister, Update
-from events.requests import Run as RunReply
 from services.broker import Accept, CommandRefused, Commands
 from services.calls.call import client
 from services.calls.limits import Limits
 from services.config import Config
 from services.jetstream.bell import hang
 from services.jetstream.lease import Leases
-from services.logs import say
 from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
 from services.refresher.enrich import Enrichment
 from services.refresher.filling import fill
-from services.refresher.flights import Flights, Ticket
+from services.refresher.flights import Flights
 from services.refresher.keeper import Keeper, Load
 from services.refresher.keeping import Keeping
+from services.refresher.orders import Orders
 from services.refresher.registry import registered
 from services.refresher.seats import Seats
 from services.refresher.snapshot import FILE
@@ -54,6 +50,7 @@ class Refresher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Watched] = {}
         self._flights: dict[str, Flights] = {}
+        self.orders = Orders(host, self._flights, self.turns, self._ended)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def enrich(self, enrichment: Enrichment) -> None:
@@ -110,6 +107,10 @@ class Refresher:
         gone = [name for name in names if name not in self._watched]
         await asyncio.gather(*(self.turns.settle(name) for name in gone))
 
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Let no process run a provider within the block."""
+        return self.turns.hold(name)
+
     async def forever(self) -> None:
         """Wait until a provider's task fails, and raise what it raised."""
         await self._failed
@@ -123,73 +124,6 @@ class Refresher:
             await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
         await asyncio.gather(*(self.let_go(name) for name in list(self._watched)))
         await asyncio.gather(self.turns.stop(), self._seats.stop())
-
-    async def command(self, request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
-        """Carry out the command `refresh`; raises CommandRefused for an unknown provider."""
-        if request.provider is not None and request.provider not in self._flights:
-            known = ", ".join(sorted(self._flights)) or "none"
-            message = f"no enabled provider {request.provider!r}; there are: {known}"
-            raise CommandRefused("not_found", message)
-        await accept()
-        names = list(self._flights) if request.provider is None else [request.provider]
-        asked = await asyncio.gather(*(self._ask(name, force=request.force) for name in names))
-        tickets = dict(zip(names, asked, strict=True))
-        if request.provider is None:
-            whole = asyncio.create_task(self._discover(tickets, correlation_id))
-        else:
-            whole = asyncio.create_task(_outcomes(tickets))
-        whole.add_done_callback(_seen)
-        for ticket in tickets.values():
-            ticket.ended.add_done_callback(self._ended)
-        runs = [
-            RunReply(provider=name, run_id=ticket.run.run_id, joined=ticket.joined)
-            for name, ticket in sorted(tickets.items())
-        ]
-        outcomes = None
-        if request.wait:
-            outcomes = [msgspec.to_builtins(one) for one in await asyncio.shield(whole)]
-        return Accepted(accepted=True, correlation_id=correlation_id, runs=runs, outcomes=outcomes)
-
-    async def _ask(self, name: str, *, force: bool) -> Ticket:
-        """Start a run, or join the one on its way, here or in another process."""
-        flights = self._flights[name]
-        other = None if flights.running else await self.turns.elsewhere(name)
-        if other is None or (force and not other.force):
-            return flights.request(force=force, reason="command")
-        ended = asyncio.create_task(self.turns.landed(name, other))
-        return Ticket(other, joined=True, ended=ended)
-
-    async def _discover(
-        self, tickets: dict[str, Ticket], correlation_id: str
-    ) -> list[RefreshOutcome]:
-        """Run over all providers, and tell the audit trail how it began and ended."""
-        clock, loop = self._host.clock, asyncio.get_running_loop()
-        began = loop.time()
-        started = DiscoveryStarted(at=clock.now(), run_id=correlation_id, providers=len(tickets))
-        await self._host.record(started, correlation_id=correlation_id)
-        outcomes = await _outcomes(tickets)
-        completed = DiscoveryCompleted(
-            at=clock.now(),
-            run_id=correlation_id,
-            providers=len(tickets),
-            models=sum(outcome.models for outcome in outcomes),
-            errors=sum(outcome.error is not None for outcome in outcomes),
-            duration_ms=round((loop.time() - began) * 1000),
-        )
-        await self._host.record(completed, correlation_id=correlation_id)
-        return outcomes
-
-
-async def _outcomes(tickets: dict[str, Ticket]) -> list[RefreshOutcome]:
-    """Wait for the end of every run, in the order of the providers."""
-    ended = [ticket.ended for _, ticket in sorted(tickets.items())]
-    return await asyncio.gather(*(asyncio.shield(task) for task in ended))
-
-
-def _seen(task: asyncio.Task[list[RefreshOutcome]]) -> None:
-    """Take note of a failure that nobody waits for: the run's own task has told it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        say("failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
 
 
 async def run(config: Config, url: str, *, load: Load) -> None:
@@ -205,7 +139,7 @@ async def run(config: Config, url: str, *, load: Load) -> None:
         return started.result()
 
     async def refresh_now(request: Refresh, correlation_id: str, accept: Accept) -> Accepted:
-        return await parts()[0].command(request, correlation_id, accept)
+        return await parts()[0].orders.refresh(request, correlation_id, accept)
 
     async def register(table: Register, _: str, accept: Accept) -> Changed:
         return await parts()[1].register(table, accept)

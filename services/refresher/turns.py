@@ -8,6 +8,8 @@ tells how a run ended that a crash cut off.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from events.audit import Failure, RefreshFailed, RefreshOutcome
@@ -20,6 +22,7 @@ from services.refresher.refresh import Run, refresh
 from services.refresher.watched import Watched
 
 POLL = (0.3, 0.7)
+PATIENCE = 10.0
 RUN = "Modelog-Run"
 FORCE = "Modelog-Force"
 
@@ -49,10 +52,27 @@ class Turns:
         """Wait until every lease is given back; called when nothing flies any more."""
         await asyncio.gather(*self._releases.values())
 
-    async def _turn(self, provider: str, run: Run) -> Lease:
+    @asynccontextmanager
+    async def hold(self, provider: str) -> AsyncIterator[None]:
+        """Let no process run *provider* within the block.
+
+        A run that is on its way elsewhere gets `PATIENCE` seconds to end; after that its next
+        append is refused, since what it knows is not the last any more.
+        """
+        lease: Lease | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                lease = await self._turn(provider, None)
+        try:
+            yield
+        finally:
+            if lease is not None:
+                await lease.release()
+
+    async def _turn(self, provider: str, run: Run | None) -> Lease:
         if (release := self._releases.get(provider)) is not None:
             await asyncio.wait([release])
-        note = {RUN: run.run_id, FORCE: str(int(run.force))}
+        note = {} if run is None else {RUN: run.run_id, FORCE: str(int(run.force))}
         while (  # noqa: ASYNC110 - another process releases it, and says so to nobody
             lease := await self._leases.acquire(_key(provider), note=note)
         ) is None:
