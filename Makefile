@@ -54,7 +54,7 @@ test: setup ## all but the slow tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos" $(ARGS)
 
 chaos: setup ## the slow tests: kills, floods, long runs
-	$(BIN)/pytest -m chaos $(ARGS)
+	$(BIN)/pytest -n 2 -m chaos $(ARGS)
 
 bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/append.py
