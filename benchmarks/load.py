@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 
 from services import config
 from services.demo.simulator import Simulator
@@ -190,7 +191,7 @@ async def ready(nc: Client) -> None:
                 answer = await nc.request("rpc.modelog.command.refresh", b"{}", timeout=1)
             except TimeoutError:
                 continue
-            except Exception:  # noqa: BLE001 - no responders yet; the deadline above ends it
+            except NoRespondersError:
                 await asyncio.sleep(0.05)
                 continue
             if b'"accepted"' in answer.data:
