@@ -23,6 +23,7 @@ FLUSH_SECONDS = 5.0
 SAY_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _DENIED = "permissions violation"
+_UNKNOWN = "authorization violation"
 
 log = logging.getLogger(__name__)
 
@@ -111,21 +112,24 @@ class _Teller:
         self._quiet_until = 0.0
 
     async def error(self, error: Exception) -> None:
-        self.last = (str(error) or type(error).__name__).removeprefix("nats: ")
-        if isinstance(error, SlowConsumerError) or _DENIED in self.last.lower():
-            log.error("nats: %s", self.last)
+        said = (str(error) or type(error).__name__).removeprefix("nats: ")
+        if _UNKNOWN not in self.last.lower():  # the reset that follows a refusal says less
+            self.last = said
+        if isinstance(error, SlowConsumerError) or _DENIED in said.lower():
+            log.error("nats: %s", said)
             if self._on_error is not None:
                 self._on_error(error)
             return
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until:
             self._quiet_until = now + SAY_SECONDS
-            log.warning("nats: %s; trying again", self.last)
+            log.warning("nats: %s; trying again", said)
 
     async def disconnected(self) -> None:
         log.info("nats: disconnected")
 
     async def reconnected(self) -> None:
+        self.last = ""
         self._quiet_until = 0.0
         log.info("nats: connected again")
 
