@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.moment import NoMoment, moment
+from services.moment import NoMoment, moment
 
 NOW = "2026-07-01T12:00:00.500Z"
 

@@ -12,8 +12,8 @@ import typer
 from events.base import Instant
 from services import clock, config
 from services.cli.failures import WRONG, Refusal
-from services.cli.moment import moment
 from services.config import Config
+from services.moment import moment
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration to use.")

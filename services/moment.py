@@ -1,4 +1,4 @@
-"""A TIME or SEQ of the command line becomes an instant or a sequence."""
+"""A TIME or SEQ, as people write it, becomes an instant or a sequence."""
 
 from __future__ import annotations
 
