@@ -13,10 +13,13 @@ from typing import NamedTuple
 
 import httpx
 
+from events.base import Instant
 from services.calls.answers import Said, said
 from services.calls.body import BadBody, Body
 from services.calls.classify import GROUPS, Group, of_exception, of_status
 from services.calls.headers import fault
+from services.calls.origin import Misdirected, address, host_of, onward, peer_of
+from services.calls.phases import Phases, certificate_end
 from services.calls.waiting import retry_after
 from services.calls.wording import of_answer, of_failure, one_line
 from services.clock import Clock
@@ -31,7 +34,6 @@ ERROR_BYTES = 65_536
 """How much of an error's body is read: its status has already said what it is."""
 LATE = 2.0
 """Seconds by which our event loop may be late before a time-out is its own fault."""
-HIGHEST_PORT = 65_535
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -41,7 +43,9 @@ class Outcome(NamedTuple):
     *class_* and *group* are those of health.md, section 3. *status* is None where no status line
     came. *message* is one line without secrets, empty for a success. *headers* has lower-case
     names. *body* is inflated; of an error it is the beginning. *retry_after* is what the provider
-    asked for, in seconds, unbounded; None where it did not say.
+    asked for, in seconds, unbounded; None where it did not say. *phases* has the milliseconds of
+    ``connect``, ``tls``, ``first_byte`` and ``body``, as far as it came, where they were asked for.
+    *expires_at* is the end of the server's certificate, where one was accepted.
     """
 
     class_: str
@@ -52,6 +56,8 @@ class Outcome(NamedTuple):
     body: bytes = b""
     latency_ms: int = 0
     retry_after: float | None = None
+    phases: Mapping[str, int] = {}
+    expires_at: Instant | None = None
 
 
 class _Answer:
@@ -61,10 +67,7 @@ class _Answer:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.body = b""
-
-
-class _Misdirected(Exception):
-    """A redirect that is not ours to follow."""
+        self.expires_at: Instant | None = None
 
 
 FAULTS = (
@@ -74,7 +77,7 @@ FAULTS = (
     UnicodeError,
     ExceptionGroup,
     BadBody,
-    _Misdirected,
+    Misdirected,
 )
 """All that an exchange may raise through no fault of this module."""
 
@@ -111,36 +114,42 @@ async def call(  # noqa: PLR0913 - the bounds of one call
     read_timeout: float | None = None,
     codes: Mapping[str, str] | None = None,
     worked: bool = False,
+    phases: bool = False,
 ) -> Outcome:
     """Make one exchange within *timeout* seconds, and say how it ended.
 
     *connect_timeout* bounds connecting, *read_timeout* (unset: the whole time) each silence.
     *max_bytes* bounds the body, on the wire and inflated. *codes* are the dialect's meanings of
     error codes, *worked* says that this URL has answered before. A redirect is followed up to three
-    times, for GET and within the origin only, so headers never leave it. Whether the body decodes
-    is for the caller to judge. A provider's fault is never raised.
+    times, for GET and within the origin only, so headers never leave it. *phases* asks for those of
+    the outcome. Whether the body decodes is for the caller to judge. A provider's fault is never
+    raised.
     """
     if (unsendable := fault(request.headers, secrets)) is not None:
         class_, message = unsendable
         return Outcome(class_, GROUPS[class_], message=one_line(message, secrets))
     loop = asyncio.get_running_loop()
     started = loop.time()
-    answer = _Answer()
+    answer, trace = _Answer(), Phases(loop.time)
     limits = httpx.Timeout(read_timeout or timeout, connect=connect_timeout)
     error: Exception | None = None
     try:
         async with asyncio.timeout(timeout):
-            await _exchange(client, request, limits, max_bytes, answer)
+            await _exchange(
+                client, request, limits, max_bytes=max_bytes, answer=answer, trace=trace
+            )
     except FAULTS as raised:
         error = raised
     took = loop.time() - started
     if error is None:
         outcome = _judged(request, answer, codes, worked=worked)
     else:
-        class_ = "config" if isinstance(error, _Misdirected) else of_exception(error)
+        class_ = "config" if isinstance(error, Misdirected) else of_exception(error)
         if class_.startswith("timeout") and took > timeout + LATE:
             class_ = "local"
         host = host_of(request.url)
+        if trace.unreached is not None and trace.unreached != peer_of(request.url):
+            class_, host = "local", f"the proxy {trace.unreached[0]}"
         message = of_failure(
             class_, error, host=host, timeout=timeout, connect_timeout=connect_timeout
         )
@@ -153,33 +162,45 @@ async def call(  # noqa: PLR0913 - the bounds of one call
         body=answer.body,
         latency_ms=round(took * 1000),
         retry_after=retry_after(answer.headers, now=clock.utcnow()) if asks else None,
+        phases=trace.milliseconds() if phases else {},
+        expires_at=answer.expires_at,
     )
 
 
-async def _exchange(
-    client: Client, request: Request, limits: httpx.Timeout, max_bytes: int, answer: _Answer
+async def _exchange(  # noqa: PLR0913 - the bounds of one call
+    client: Client,
+    request: Request,
+    limits: httpx.Timeout,
+    *,
+    max_bytes: int,
+    answer: _Answer,
+    trace: Phases,
 ) -> None:
-    url = httpx.URL(request.url)
-    if url.port is not None and url.port > HIGHEST_PORT:
-        raise httpx.InvalidURL(f"there is no port {url.port}")
+    url = address(request.url)
     headers = httpx.Headers(dict(request.headers))
     headers["accept-encoding"] = "gzip"
     for _ in range(MOST_REDIRECTS + 1):
         answer.status, answer.headers = None, {}
         sent = client.build_request(
-            request.method, url, headers=headers, content=request.body, timeout=limits
+            request.method,
+            url,
+            headers=headers,
+            content=request.body,
+            timeout=limits,
+            extensions={"trace": trace},
         )
         response = await client.send(sent, stream=True)
         try:
             answer.status = response.status_code
             answer.headers = dict(response.headers.items())
+            answer.expires_at = certificate_end(response)
             if not response.has_redirect_location:
                 await _read(response, max_bytes, answer)
                 return
-            url = _next(request.method, url, response.headers["location"])
+            url = onward(request.method, url, response.headers["location"])
         finally:
             await response.aclose()
-    raise _Misdirected(f"more than {MOST_REDIRECTS} redirects")
+    raise Misdirected(f"more than {MOST_REDIRECTS} redirects")
 
 
 async def _read(response: httpx.Response, max_bytes: int, answer: _Answer) -> None:
@@ -194,32 +215,6 @@ async def _read(response: httpx.Response, max_bytes: int, answer: _Answer) -> No
         answer.body = body.so_far()
         if not failed:
             raise
-
-
-def _next(method: str, url: httpx.URL, location: str) -> httpx.URL:
-    target = url.join(location)
-    if method != "GET":
-        raise _Misdirected(f"{method} is redirected to {target.host or location}")
-    if not same_origin(url, target):
-        raise _Misdirected(
-            f"redirected to {target.scheme}://{target.netloc.decode()}: another origin, where no"
-            " credential goes; set base_url to it if it is right"
-        )
-    return target
-
-
-def same_origin(url: httpx.URL, target: httpx.URL) -> bool:
-    """Tell whether what may be sent to *url* may be sent to *target*, too."""
-    same = (url.scheme, url.host, url.port) == (target.scheme, target.host, target.port)
-    return same and not target.userinfo
-
-
-def host_of(url: str) -> str:
-    """Return the host of *url*; all of it where it is no URL."""
-    try:
-        return httpx.URL(url).host or url
-    except (httpx.InvalidURL, UnicodeError):
-        return url
 
 
 def _judged(

@@ -12,9 +12,10 @@ from typing import NotRequired, TypedDict, Unpack
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from events.decide.providers import Settings
-from services.calls.call import Client, Outcome, call, host_of
+from services.calls.call import Client, Outcome, call
 from services.calls.classify import GROUPS
 from services.calls.limits import Limits
+from services.calls.origin import host_of
 from services.calls.pages import Fetched, Validators, read
 from services.calls.tokens import Tokens
 from services.calls.waiting import asked, backoff

@@ -13,11 +13,12 @@ import httpx
 
 from events.decide.providers import Settings
 from events.record import ModelRecord
-from services.calls.call import Outcome, same_origin
+from services.calls.call import Outcome
 from services.calls.classify import GROUPS
 from services.calls.decoding import decoded, failed
 from services.calls.details import NotAnswered, detailed
 from services.calls.headers import sendable
+from services.calls.origin import same_origin
 from services.calls.rows import fields, merged
 from services.providers import Dialect, Page, Request, Row
 

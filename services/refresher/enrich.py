@@ -15,8 +15,9 @@ from typing import Any
 from events.decide.enrichment import Enrich, plain
 from events.decide.providers import Settings
 from services import clock as clocks
-from services.calls.call import Client, Outcome, call, host_of
+from services.calls.call import Client, Outcome, call
 from services.calls.limits import Limits
+from services.calls.origin import host_of
 from services.calls.waiting import backoff
 from services.clock import Clock
 from services.logs import say
