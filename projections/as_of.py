@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -66,7 +66,7 @@ class Models:
 _BETWEEN = """
 SELECT touched.provider, touched.model_id, before.record, after.record
 FROM (
-  SELECT DISTINCT provider, model_id FROM model_history WHERE seq > ? AND seq <= ?
+  SELECT DISTINCT provider, model_id FROM model_history WHERE seq > ? AND seq <= ?{}
 ) AS touched
 LEFT JOIN model_history AS before ON before.provider = touched.provider
   AND before.model_id = touched.model_id AND before.seq <= ?
@@ -81,18 +81,30 @@ ORDER BY touched.provider, touched.model_id
 _decoder = msgspec.json.Decoder(ModelRecord)
 
 
-def differences_between(ask: Ask, first: int, last: int) -> list[Difference]:
-    """Return what became of each model from sequence *first* to *last*, by provider and id.
+def differences_between(
+    ask: Ask,
+    first: int,
+    last: int,
+    provider: str | None = None,
+    after: tuple[str, str] | None = None,
+) -> Iterator[Difference]:
+    """Yield what became of each model from sequence *first* to *last*, by provider and id.
 
-    *last* may be the earlier one.
+    *last* may be the earlier one. *provider* leaves out the models of others, *after* those of a
+    provider and id, and before them.
     """
-    span = (min(first, last), max(first, last))
-    rows = ask(_BETWEEN, (*span, first, first, last, last))
-    each = (
-        _difference(provider, id_, *(one and _decoder.decode(one) for one in records))
-        for provider, id_, *records in rows
-    )
-    return [one for one in each if one is not None]
+    narrower, wanted = "", []
+    if provider is not None:
+        narrower, wanted = " AND provider = ?", [provider]
+    if after is not None:
+        narrower, wanted = f"{narrower} AND (provider, model_id) > (?, ?)", [*wanted, *after]
+    span = (min(first, last), max(first, last), *wanted)
+    for provider_, id_, *records in ask(
+        _BETWEEN.format(narrower), (*span, first, first, last, last)
+    ):
+        one = _difference(provider_, id_, *(found and _decoder.decode(found) for found in records))
+        if one is not None:
+            yield one
 
 
 def _difference(

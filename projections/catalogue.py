@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time  # noqa: TID251 - waiting for a sequence is the one question that takes time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,9 +15,9 @@ from projections import checkpoint, moments
 from projections.as_of import Models, differences_between
 from projections.checkpoint import Checkpoint
 from projections.database import finished
-from projections.reader import identity, open_reader
+from projections.reader import Reader
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
-from projections.search import ModelFilter, found
+from projections.search import ModelFilter, Place, found
 
 POLL_SECONDS = 0.01
 
@@ -35,53 +33,12 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-class Catalogue:
+class Catalogue(Reader):
     """A catalogue, open to read; every question sees the newest generation. Not for two threads.
 
     Moments are sequences of `MODELOG`, or instants; an instant means the largest sequence whose
     running maximum of `at` is not later.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._generation = identity(path)
-        self._open = open_reader(path)
-
-    @classmethod
-    def open(cls, path: str | Path) -> Catalogue:
-        """Open the catalogue at *path*; raises NoCatalogue and NotACatalogue."""
-        return cls(Path(path))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._open.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        """The newest generation: where the path leads to another file, so does the connection."""
-        if (now := identity(self.path)) != self._generation:
-            fresh = open_reader(self.path)
-            self._open.close()
-            self._open, self._generation = fresh, now
-        return self._open
-
-    def _ask(self, sql: str, given: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Ask with any text: what is no Unicode (an argument of a shell) is found nowhere."""
-        legal = (
-            one.encode(errors="replace").decode() if isinstance(one, str) else one for one in given
-        )
-        return self._db.execute(sql, tuple(legal))
 
     # models
 
@@ -112,11 +69,17 @@ class Catalogue:
 
         Raises ValueError for a sort that there is none of, and a moment that is none.
         """
-        asked = wanted or ModelFilter()
+        return [model for _, model in self.placed(wanted or ModelFilter(), as_of=as_of)]
+
+    def placed(
+        self, wanted: ModelFilter, *, as_of: int | Instant | None = None
+    ) -> Iterator[tuple[Place, Model]]:
+        """Yield what `search` returns, each with the place behind which a next page begins."""
         at = None if as_of is None else self.resolve(as_of)
-        if at is None and asked.words and not finished(self._db):
+        if at is None and wanted.words and not finished(self._db):
             at = self.seq()  # the first replay goes on: there is no index of words yet
-        return [built(Model, row) for row in found(self._ask, asked, at)]
+        for place, row in found(self._ask, wanted, at):
+            yield place, built(Model, row)
 
     def capabilities(self, provider: str, id: str) -> dict[str, bool]:
         """Return what is known of a model's capabilities; what is not there is unknown.
@@ -133,17 +96,44 @@ class Catalogue:
         """
         return self._models().validate(provider, id, required)
 
-    def history(self, id: str, provider: str | None = None) -> list[Version]:
-        """Return every version of a model, oldest first: of one provider, or of all by name."""
-        where, given = "model_id = ?", [id]
+    def history(
+        self,
+        id: str,
+        provider: str | None = None,
+        *,
+        after: tuple[str, int] | None = None,
+        limit: int | None = None,
+    ) -> list[Version]:
+        """Return every version of a model, oldest first: of one provider, or of all by name.
+
+        *after* a provider and a sequence, and at most *limit*, where they are given.
+        """
+        where, given = "model_id = ?", list[Any]([id])
         if provider is not None:
-            where, given = f"{where} AND provider = ?", [id, provider]
-        sql = f"SELECT {columns(Version)} FROM model_history WHERE {where} ORDER BY provider, seq"  # noqa: S608 - built of our own words
-        return [built(Version, row) for row in self._ask(sql, given)]
+            where, given = f"{where} AND provider = ?", [*given, provider]
+        if after is not None:
+            where, given = f"{where} AND (provider, seq) > (?, ?)", [*given, *after]
+        sql = (
+            f"SELECT {columns(Version)} FROM model_history WHERE {where}"  # noqa: S608 - built of our own words
+            " ORDER BY provider, seq LIMIT ?"
+        )
+        rows = self._ask(sql, [*given, -1 if limit is None else limit])
+        return [built(Version, row) for row in rows]
 
     def diff(self, from_: int | Instant, to: int | Instant) -> list[Difference]:
         """Return what became of each model between two moments, by provider and id."""
-        return differences_between(self._ask, self.resolve(from_), self.resolve(to))
+        return list(self.differences(from_, to))
+
+    def differences(
+        self,
+        from_: int | Instant,
+        to: int | Instant,
+        provider: str | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> Iterator[Difference]:
+        """Yield what `diff` returns, of one provider and *after* a provider and id if given."""
+        first, last = self.resolve(from_), self.resolve(to)
+        return differences_between(self._ask, first, last, provider, after)
 
     # providers
 

@@ -19,13 +19,22 @@ SORTS = (
 """What may be sorted by, each also with ``-`` before it for the other direction."""
 
 
+class Place(NamedTuple):
+    """Where a model stands in an order: *key* is what it is sorted by besides provider and id."""
+
+    key: str | float | None
+    provider: str
+    id: str
+
+
 class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which models are wanted; what is not set does not matter.
 
     *modality* is one that goes in or comes out; *max_input_price* is USD per 1,000,000 tokens;
     *overdue_on* a date before which the provider should have stopped to list the model;
     *text* are words of id, name, description or family, all of them, best first. *sort* is one of
-    `SORTS`, by default provider and id. Unknown prices and windows match no bound.
+    `SORTS`, by default provider and id. Unknown prices and windows match no bound. What stands at
+    *after* or before it is left out: a page behind another one.
     """
 
     provider: str | None = None
@@ -42,6 +51,7 @@ class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
     sort: str | None = None
     limit: int | None = None
     offset: int = 0
+    after: Place | None = None
 
     @property
     def words(self) -> list[str]:
@@ -69,41 +79,62 @@ class Query(NamedTuple):
 def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
     """Return the query for *wanted*, now or as of a sequence.
 
-    Its rows have the columns of `Model`. There is an index of words only for now: as of a
+    Its rows have the columns of `Model`, and behind them the rank of the words where it is the
+    words that they are sorted by. There is an index of words only for now: as of a
     sequence, text is looked for in what `found` indexes. Raises ValueError for a sort that there is
     none of.
     """
     live = as_of is None
     words = live and bool(wanted.words)
+    ranked = words and wanted.sort is None
     source = _FOUND if words else f"{'models' if live else AS_OF} AS m"
     parameters: list[Any] = [] if live else [as_of, as_of]
     conditions = []
     for condition, values in _conditions(wanted, live=live):
         conditions.append(condition)
         parameters = [*parameters, *values]
-    order = _order(wanted, ranked=words)
+    if wanted.after is not None:
+        condition, values = _behind(wanted.after, wanted.sort, ranked=ranked)
+        conditions.append(condition)
+        parameters = [*parameters, *values]
+    order = _order(wanted.sort, ranked=ranked)
+    rank = ", models_fts.rank" if ranked else ""
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f"SELECT {columns(Model, 'm')} FROM {source}{where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - built of our own words
+    sql = (
+        f"SELECT {columns(Model, 'm')}{rank} FROM {source}{where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - built of our own words
+    )
     limit = -1 if wanted.limit is None else wanted.limit
     return Query(sql, [*parameters, limit, wanted.offset])
 
 
-def found(ask: Ask, wanted: ModelFilter, as_of: int | None = None) -> Iterable[tuple[Any, ...]]:
-    """Return the rows of `Model` that are *wanted*, now or as of a sequence.
+def found(
+    ask: Ask, wanted: ModelFilter, as_of: int | None = None
+) -> Iterator[tuple[Place, tuple[Any, ...]]]:
+    """Yield the rows of `Model` that are *wanted*, now or as of a sequence, each with its place.
 
     Raises ValueError for a sort that there is none of.
     """
     if as_of is None or not wanted.words:
-        return ask(*select(wanted, as_of))
+        query = select(wanted, as_of)
+        width = len(Model.__struct_fields__)
+        by = wanted.sort and Model.__struct_fields__.index(wanted.sort.removeprefix("-"))
+        for row in ask(*query):
+            key = row[width] if len(row) > width else by and row[by]
+            yield Place(key, row[0], row[1]), row[:width]
+        return
     # all models of that time are indexed, then the other wishes are looked for among the found
     every = list(ask(*select(ModelFilter(), as_of)))
     rank = {every[number][:2]: place for place, number in enumerate(_ranked(every, wanted.words))}
     plain = msgspec.structs.replace(wanted, text=None, limit=None, offset=0)
-    rows = [row for row in ask(*select(plain, as_of)) if row[:2] in rank]
+    after = wanted.after
     if wanted.sort is None:
-        rows.sort(key=lambda row: rank[row[:2]])
+        plain = msgspec.structs.replace(plain, after=None)
+    rows = [one for one in found(ask, plain, as_of) if one[1][:2] in rank]
+    if wanted.sort is None:
+        placed = [(Place(rank[row[:2]], row[0], row[1]), row) for _, row in rows]
+        rows = sorted(one for one in placed if after is None or one[0] > after)
     end = None if wanted.limit is None else wanted.offset + wanted.limit
-    return rows[wanted.offset : end]
+    yield from rows[wanted.offset : end]
 
 
 def _ranked(rows: Iterable[tuple[Any, ...]], wanted: list[str]) -> list[int]:
@@ -174,13 +205,33 @@ def phrases(words: list[str]) -> str:
     return " ".join(f"{word}*" for word in quoted)
 
 
-def _order(wanted: ModelFilter, *, ranked: bool) -> str:
-    last = "m.provider, m.id"
-    if wanted.sort is None:
-        return f"models_fts.rank, {last}" if ranked else last
-    name = wanted.sort.removeprefix("-")
+def _column(sort: str) -> str:
+    """Return what *sort* sorts by."""
+    name = sort.removeprefix("-")
     if name not in SORTS:
-        raise ValueError(f"{wanted.sort!r} is nothing to sort by; there are {', '.join(SORTS)}")
-    down = " DESC" if wanted.sort.startswith("-") else ""
-    letters = " COLLATE NOCASE" if name == "name" else ""
-    return f"m.{name} IS NULL, m.{name}{letters}{down}, {last}"
+        raise ValueError(f"{sort!r} is nothing to sort by; there are {', '.join(SORTS)}")
+    return f"m.{name} COLLATE NOCASE" if name == "name" else f"m.{name}"
+
+
+def _order(sort: str | None, *, ranked: bool) -> str:
+    last = "m.provider, m.id"
+    if sort is None:
+        return f"models_fts.rank, {last}" if ranked else last
+    column = _column(sort)
+    down = " DESC" if sort.startswith("-") else ""
+    return f"{column} IS NULL, {column}{down}, {last}"
+
+
+def _behind(after: Place, sort: str | None, *, ranked: bool) -> tuple[str, list[Any]]:
+    """Return the condition under which a model stands behind *after* in the order of *sort*."""
+    last, where = "(m.provider, m.id) > (?, ?)", [after.provider, after.id]
+    if sort is None:
+        if ranked:
+            return "(models_fts.rank, m.provider, m.id) > (?, ?, ?)", [*after]
+        return last, where
+    column = _column(sort)
+    if after.key is None:
+        return f"({column} IS NULL AND {last})", where
+    beyond = "<" if sort.startswith("-") else ">"
+    condition = f"({column} IS NULL OR {column} {beyond} ? OR ({column} = ? AND {last}))"
+    return condition, [after.key, after.key, *where]

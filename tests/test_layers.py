@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "events": "msgspec events",
     "projections": "io os pathlib shutil sqlite3 tempfile sqlite_utils msgspec events projections",
     "projections/catalogue.py": "time os pathlib sqlite3 sqlite_utils msgspec events projections",
+    "projections/reader.py": "time os pathlib sqlite3 sqlite_utils msgspec events projections",
     "services": "faststream fast_depends msgspec tenacity events services",
     "services/calls": "httpx msgspec tenacity events services",
     "services/jetstream": "nats msgspec tenacity events services",
