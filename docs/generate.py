@@ -32,6 +32,7 @@ from docs.words import (
 )
 from events.audit import Absent, AbsentGroup, Failure, Held
 from events.codec import types as event_types
+from events.health import CheckResult, Evidence, Health, Listed, Sample, Streak
 from events.record import Change, Lifecycle, ModelRecord
 from events.requests import COMMANDS, Accepted, Changed, Error, Refused, Run
 from events.schema import address
@@ -64,7 +65,10 @@ SECTIONS: dict[str, tuple[str, Mapping[str, Read], object]] = {
 WIDTH = 88
 """Columns of the help in `cli.md`: fixed, so that every terminal makes the same file."""
 
-PARTS = (ModelRecord, Lifecycle, Change, Failure, Held, Absent, AbsentGroup)
+PARTS = (
+    *(ModelRecord, Lifecycle, Change, Failure, Held, Absent, AbsentGroup),
+    *(Evidence, CheckResult, Listed, Health, Streak, Sample),
+)
 REPLIES = (Accepted, Run, Changed, Refused, Error)
 WORDS: dict[object, str] = {
     str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null",
@@ -101,7 +105,7 @@ def type_of(kind: object) -> str:
         return " or ".join(f'`"{one}"`' if isinstance(one, str) else f"`{one}`" for one in inner)
     if origin in {Union, types.UnionType}:
         return " or ".join(type_of(one) for one in inner if one is not msgspec.UnsetType)
-    if origin is list:
+    if origin in {list, tuple}:
         return f"list of {type_of(inner[0])}"
     if origin is dict:
         return "object" if inner[1] is Any else f"object of {type_of(inner[1])}"

@@ -9,10 +9,11 @@ fields that you do not know: a field added later has a default, and the meaning 
 changes. `modelog schema` prints the same as JSON Schema and AsyncAPI, and `events.decode` reads
 any payload.
 
-Facts (`model.*`, `capability.*`, `provider.*`) are stored in the stream `MODELOG` for ever, the
-others in `MODELOG_AUDIT` for a time. Subscribe to the public subjects below; the streams store
-`log.…` and `audit.…` in their place. A token keeps letters, digits, `_` and `-`; each other byte
-of its UTF-8 form is `=XX`. What surrounds a payload, by an example:"""
+Facts (`model.*`, `capability.*`, `provider.*`, `health.*`, `alert.*`) are stored in the stream
+`MODELOG` for ever, the others in `MODELOG_AUDIT` for a time. Subscribe to the public
+subjects below; the streams store `log.…` and `audit.…` in their place. A token keeps letters,
+digits, `_` and `-`; each other byte of its UTF-8 form is `=XX`. What surrounds a payload, by an
+example:"""
 COMMAND_LINE = """\
 stdout is the answer; progress, log and errors go to stderr. A TIME is RFC 3339, a date, or a
 span back from now (`7d`), in UTC where no zone is given; a SEQ is a sequence of the stream
@@ -148,7 +149,9 @@ ROWS = {
     "checkpoint": "how far a stream is folded",
     "provider_settings": "the settings of a registered provider; behind the view `providers`",
     "provider_refreshes": "the last run of a provider; behind the view `providers`",
-    "provider_status": "the status of a provider; empty, as nothing judges one yet",
+    "provider_history": "a status of a provider, from `effective_at` `until` the next",
+    "alerts": "an alert, open or past",
+    "provider_status": "the status of a provider now; behind the view `providers`",
 }
 """One row of each table or view is this; those that people ask come first."""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from events.base import BaseEvent, Instant
+from events.health import CheckCompleted
 
 RefreshReason = Literal["schedule", "command", "recovery", "credential"]
 
@@ -166,4 +167,4 @@ RefreshEvent = RefreshStarted | RefreshOutcome
 DiscoveryEvent = DiscoveryStarted | DiscoveryCompleted
 ServiceEvent = ServiceStarted | ServiceStopped | ServiceFailed
 CommandEvent = CommandAccepted | CommandRejected
-AuditEvent = RefreshEvent | DiscoveryEvent | ServiceEvent | CommandEvent
+AuditEvent = RefreshEvent | CheckCompleted | DiscoveryEvent | ServiceEvent | CommandEvent

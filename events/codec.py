@@ -6,11 +6,13 @@ from typing import get_args
 
 import msgspec
 
+from events.alerts import AlertEvent
 from events.audit import AuditEvent
+from events.health import HealthEvent
 from events.models import ModelEvent
 from events.providers import ProviderEvent
 
-FactEvent = ModelEvent | ProviderEvent
+FactEvent = ModelEvent | ProviderEvent | HealthEvent | AlertEvent
 Event = FactEvent | AuditEvent
 
 _encoder = msgspec.json.Encoder()

@@ -22,6 +22,30 @@ class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     wait: bool = False
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Check one provider now, or all of them where *provider* is null.
+
+    It joins a cycle that is on its way; with *wait* the reply comes with the outcomes.
+    """
+
+    provider: str | None = None
+    wait: bool = False
+
+
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tell that somebody has seen to an alert: no more reminders; it resolves as before."""
+
+    alert_id: str
+    until: str | None = None
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tell nobody of an alert until *until*, an instant; null ends a silence."""
+
+    alert_id: str
+    until: str | None = None
+
+
 class Unregister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask a provider no more, and remove its models."""
 
@@ -91,6 +115,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 COMMANDS: dict[str, type[msgspec.Struct]] = {
     "refresh": Refresh,
+    "check": Check,
+    "alert.acknowledge": Acknowledge,
+    "alert.silence": Silence,
     "provider.register": Register,
     "provider.update": Update,
     "provider.unregister": Unregister,

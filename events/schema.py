@@ -26,6 +26,9 @@ ADDRESSES = {
     "model": "model.{provider}.{event}.{model}",
     "capability": "capability.{provider}.{event}.{capability}.{model}",
     "provider": "provider.{provider}.{event}",
+    "health": "health.{provider}.{event}",
+    "alert": "alert.{provider}.{event}",
+    "check": "check.{provider}.{event}",
     "refresh": "refresh.{provider}.{event}",
     "discovery": "discovery.all.{event}",
     "service": "service.{process}.{event}",
@@ -35,7 +38,7 @@ ADDRESSES = {
 
 HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject")
 REPLIES: dict[str, type[msgspec.Struct]] = {"accepted": Accepted, "refused": Refused}
-FACT_FAMILIES = ("model", "capability", "provider")
+FACT_FAMILIES = ("model", "capability", "provider", "health", "alert")
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
+from events.alerts import AlertOpened, AlertResolved, AlertUpdated
 from events.audit import (
     CommandAccepted,
     CommandRejected,
@@ -19,6 +20,14 @@ from events.audit import (
     ServiceStopped,
 )
 from events.codec import Event, tag_of
+from events.health import (
+    CheckCompleted,
+    HealthCoverageLost,
+    HealthCoverageRestored,
+    HealthMaintenanceEnded,
+    HealthMaintenanceStarted,
+    HealthStatusChanged,
+)
 from events.models import (
     CapabilityGained,
     CapabilityLost,
@@ -114,9 +123,23 @@ def subject_of(event: Event) -> str:
             | ProviderReconfigured()
             | ProviderUnregistered()
             | ProviderSchemaChanged()
+            | HealthStatusChanged()
+            | HealthCoverageLost()
+            | HealthCoverageRestored()
+            | HealthMaintenanceStarted()
+            | HealthMaintenanceEnded()
+            | AlertOpened()
+            | AlertUpdated()
+            | AlertResolved()
         ):
             tokens = ("log", family, event.provider, name)
-        case RefreshStarted() | RefreshSucceeded() | RefreshFailed() | RefreshQuarantined():
+        case (
+            RefreshStarted()
+            | RefreshSucceeded()
+            | RefreshFailed()
+            | RefreshQuarantined()
+            | CheckCompleted()
+        ):
             tokens = ("audit", family, event.provider, name)
         case DiscoveryStarted() | DiscoveryCompleted():
             tokens = ("audit", family, "all", name)
@@ -181,6 +204,11 @@ def facts_of(family: str, provider: str) -> str:
     Every append under that family is conditional on exactly this text.
     """
     return f"log.{family}.{provider}.>"
+
+
+def check_subject(provider: str) -> str:
+    """Return the audit subject of a provider's completed cycles."""
+    return f"audit.check.{provider}.completed"
 
 
 def outcome_subject(provider: str, outcome: str) -> str:

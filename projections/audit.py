@@ -21,6 +21,7 @@ from events.audit import (
     ServiceStarted,
     ServiceStopped,
 )
+from events.health import CheckCompleted
 
 DDL = """
 CREATE TABLE refreshes (
@@ -96,7 +97,8 @@ def apply(db: sqlite3.Connection, seq: int, event: AuditEvent) -> None:
         case RefreshQuarantined():
             _end(db, seq, event, "quarantined")
         case (
-            DiscoveryStarted()
+            CheckCompleted()
+            | DiscoveryStarted()
             | DiscoveryCompleted()
             | ServiceStarted()
             | ServiceStopped()

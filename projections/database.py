@@ -15,7 +15,17 @@ from urllib.parse import quote
 
 import sqlite_utils
 
-from projections import audit, checkpoint, health, history, models, moments, providers, unknown
+from projections import (
+    alerts,
+    audit,
+    checkpoint,
+    health,
+    history,
+    models,
+    moments,
+    providers,
+    unknown,
+)
 from projections.fold import PROJECTION
 
 BUSY_MS = 5_000
@@ -25,8 +35,8 @@ CACHE_KIB = 16_384
 """The inner pages of the indexes stay in memory while a long log is replayed."""
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
-READ_MODELS = (audit, health, providers, models, history, moments, unknown, checkpoint)
-INDEXED = (audit, models, history)
+READ_MODELS = (audit, health, alerts, providers, models, history, moments, unknown, checkpoint)
+INDEXED = (audit, alerts, models, history)
 _LARGE = "SELECT 1 FROM model_history LIMIT 1 OFFSET 10000"
 """A small catalogue will grow, and what was counted in it would then mislead the planner."""
 _GENERATION = re.compile(r"catalogue\.(\d+)\.db\Z")

@@ -7,21 +7,35 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast, get_args
 
 from events import chain
+from events.alerts import AlertEvent
 from events.audit import AuditEvent
 from events.base import Instant
 from events.codec import BrokenEvent, UnknownEvent, decode, tag_of
 from events.envelope import MESSAGE_ID, Stored
+from events.health import HealthEvent
 from events.models import CapabilityEvent
 from events.providers import ProviderEvent
 from events.subjects import AUDIT, FACTS
-from projections import audit, checkpoint, history, models, moments, providers, unknown
+from projections import (
+    alerts,
+    audit,
+    checkpoint,
+    health,
+    history,
+    models,
+    moments,
+    providers,
+    unknown,
+)
 from projections.checkpoint import Checkpoint
 from projections.faults import CannotFold, Fenced, MissingRow
 
-PROJECTION = 2
+PROJECTION = 3
 """The version of all that is written here; a file of another one is built anew."""
 
 _READERS: dict[type, tuple[Callable[..., None], ...]] = {
+    **dict.fromkeys(get_args(HealthEvent), (health.apply,)),
+    **dict.fromkeys(get_args(AlertEvent), (alerts.apply,)),
     **dict.fromkeys(get_args(history.Turn), (history.apply, models.apply)),
     **dict.fromkeys(get_args(CapabilityEvent), (models.apply,)),
     **dict.fromkeys(get_args(ProviderEvent), (providers.apply,)),

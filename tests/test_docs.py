@@ -132,7 +132,7 @@ def test_every_event_is_documented_with_a_sample(tag: str) -> None:
 
     assert "Subject: `modelog." in told
     assert f'"type": "{tag}"' in told
-    for field in types()[tag].__struct_fields__:
+    for field in types()[tag].__struct_encode_fields__:
         assert f"| `{field}` |" in told
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from events import Event
+from events.alerts import AlertOpened, AlertResolved, AlertUpdated
 from events.audit import (
     CommandAccepted,
     CommandRejected,
@@ -19,6 +20,14 @@ from events.audit import (
     ServiceFailed,
     ServiceStarted,
     ServiceStopped,
+)
+from events.health import (
+    CheckCompleted,
+    HealthCoverageLost,
+    HealthCoverageRestored,
+    HealthMaintenanceEnded,
+    HealthMaintenanceStarted,
+    HealthStatusChanged,
 )
 from events.models import (
     CapabilityGained,
@@ -70,6 +79,20 @@ def sentence(event: Event) -> tuple[str, str]:
             return event.provider, event.reason
         case RefreshSucceeded() | RefreshFailed() | RefreshQuarantined():
             return event.provider, result(event)
+        case CheckCompleted():
+            return event.provider, checked(event)
+        case HealthStatusChanged():
+            return event.provider, turned(event)
+        case HealthCoverageLost():
+            return event.provider, f"nothing known since {moment(event.since)}: {event.reason}"
+        case HealthCoverageRestored():
+            return event.provider, f"known again; unknown since {moment(event.since)}"
+        case HealthMaintenanceStarted() | HealthMaintenanceEnded():
+            return event.provider, f"window {event.window_id} until {moment(event.until)}"
+        case AlertOpened() | AlertResolved():
+            return event.provider, f"{event.severity}: {event.message}"
+        case AlertUpdated():
+            return event.provider, f"{event.change}: {event.message}"
         case DiscoveryStarted():
             return "all", f"{event.providers} providers"
         case DiscoveryCompleted():
@@ -94,6 +117,18 @@ def result(event: RefreshOutcome) -> str:
     ]
     partly = [] if event.complete else ["incomplete"]
     return ", ".join([f"{event.models} models", *(counts or ["no change"]), *partly])
+
+
+def checked(event: CheckCompleted) -> str:
+    """Return how a cycle of checks ended."""
+    latency = "" if event.latency_ms is None else f" in {event.latency_ms} ms"
+    return f"{event.verdict} ({event.class_}){latency}"
+
+
+def turned(event: HealthStatusChanged) -> str:
+    """Return how a provider's status changed."""
+    cause = f" ({event.cause})" if event.cause else ""
+    return f"{event.from_} -> {event.to}{cause}"
 
 
 def in_brief(record: ModelRecord) -> str:

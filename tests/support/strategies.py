@@ -64,6 +64,12 @@ def _of(info: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of(*map(_of, members))
         case msgspec.inspect.ListType(item_type=item):
             return st.lists(_of(item), max_size=3)
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return st.lists(_of(item), max_size=3).map(tuple)
+        case msgspec.inspect.TupleType(item_types=items):
+            return st.tuples(*map(_of, items))
+        case msgspec.inspect.FloatType():
+            return st.floats(allow_nan=False, allow_infinity=False)
         case msgspec.inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=3)
         case msgspec.inspect.LiteralType(values=values):
