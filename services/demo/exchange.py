@@ -6,8 +6,9 @@ import asyncio
 import gzip
 import json
 import socket
+import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 LONGEST = 1 << 20
 """Bytes of a request's head or body; longer ones are no request of ours."""
+
+NO_LINGERING = struct.pack("ii", 1, 0)
+"""The socket option with which closing sends RST."""
 
 
 class Asked(NamedTuple):
@@ -37,14 +41,16 @@ class Delivery(NamedTuple):
 
     Seconds are real ones, as the client's time limits are. *cut* is how many bytes of the body are
     sent before the connection ends, *length* a Content-Length that is claimed instead of the true
-    one, *drip* so many bytes every so many seconds; *reset* ends with RST instead of FIN; *silent*
-    sends no byte of head or body, *hang* neither ends nor goes on after what was sent.
+    one, *drip* so many bytes every so many seconds; *noise* is sent in place of head and body, and
+    ends the connection; *reset* ends with RST instead of FIN; *silent* sends no byte of head or
+    body, *hang* neither ends nor goes on after what was sent.
     """
 
     delay: float = 0.0
     cut: int | None = None
     length: int | None = None
     drip: tuple[int, float] | None = None
+    noise: bytes | None = None
     reset: bool = False
     silent: bool = False
     hang: bool = False
@@ -67,6 +73,24 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+Fault = Callable[[Asked, Answer], Answer]
+"""Turns the right answer to a request into a wrong one."""
+
+
+class Handshake(NamedTuple):
+    """What becomes of a connection before its first request.
+
+    *refuse* ends it with RST as it comes, *tls* speaks TLS in place of what the site speaks.
+    """
+
+    refuse: bool = False
+    tls: ssl.SSLContext | None = None
+
+
+Step = Fault | Handshake
+"""What a script says of one request, or of one connection."""
+
+
 def in_json(document: object, status: int = 200) -> Answer:
     """Answer with a JSON document."""
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
@@ -85,7 +109,7 @@ async def read(reader: asyncio.StreamReader) -> Asked | None:
         if length > LONGEST:
             return None
         body = await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
         return None
     url = urlsplit(target)
     query = parse_qs(url.query, keep_blank_values=True)
@@ -93,15 +117,24 @@ async def read(reader: asyncio.StreamReader) -> Asked | None:
 
 
 async def send(
-    answer: Answer, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    answer: Answer,
+    asked: Asked,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    last: bool = False,
 ) -> bool:
     """Send *answer* the way its delivery says; tell whether the connection can be used again.
 
-    Raises ConnectionError where the client has gone.
+    *last*: it cannot, and the answer says so. Raises ConnectionError where the client has gone.
     """
     how = answer.delivery
-    keep = asked.headers.get("connection", "").lower() != "close"
+    keep = not last and asked.headers.get("connection", "").lower() != "close"
     await asyncio.sleep(how.delay)
+    if how.noise is not None:
+        writer.write(how.noise)
+        await writer.drain()
+        return False
     if not how.silent:
         body, headers = _encoded(answer, asked)
         writer.write(
@@ -121,8 +154,7 @@ def abort(writer: asyncio.StreamWriter) -> None:
     """End the connection with RST: no lingering, nothing more is sent."""
     sock = writer.get_extra_info("socket")
     if sock is not None:
-        linger = struct.pack("ii", 1, 0)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
     writer.transport.abort()
 
 

@@ -3,27 +3,29 @@
     async with Simulator() as simulator:
         site = simulator.provider("openai", dialect="openai", key="k")
         site.models = ["gpt-5", {"id": "gpt-5-mini", "object": "model", "created": 1754524800}]
-        site.faults.next(faults.status(503), times=2)
+        simulator.script("openai", [faults.refuse()] * 3 + [faults.ok, faults.status(503)])
         ...ask site.base_url, then look at site.requests
 
-A test changes `models` between two fetches; the demo gives a function of the modelled time.
+A test changes `models` between two fetches; the demo gives a function of the modelled time. What
+can go wrong, and how a script says when, stands in `services/demo/faults.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from events.base import Instant
-from services.demo.exchange import Answer, Asked, read, send
+from services.demo.exchange import Answer, Asked, Handshake, read, send
 from services.demo.listener import HOST, Listener
 from services.demo.more_shapes import MORE
 from services.demo.rows import ROWS, Row
-from services.demo.script import Faults
+from services.demo.script import Faults, Steps
 from services.demo.shapes import SHAPES, Listing, refusal
 
 Rows = Sequence[str | Row]
@@ -38,16 +40,18 @@ class Site:
     What a test may set at any moment: *models* (rows, or a function that gives them), *key* (None:
     open to all), *page_size* (the most rows a page has, whatever is asked for), *etag* (send one,
     and answer 304), *packed* (gzip for who takes it), *body* (raw bytes instead of the list),
-    *faults*. What it may look at: *requests*, in order of arrival, *answered*, how many got a list.
+    *tls* (speak it on new connections), *faults*. What it may look at: *requests*, in order of
+    arrival, *answered*, how many got a list, *connections*, how many came.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a site is
         self,
         name: str,
         dialect: str,
         *,
         now: Callable[[], Instant],
         remember: bool,
+        host: str = HOST,
         port: int = 0,
     ) -> None:
         self.name = name
@@ -58,19 +62,22 @@ class Site:
         self.etag = False
         self.packed = False
         self.body: bytes | None = None
+        self.tls: ssl.SSLContext | None = None
         self.faults = Faults()
         self.requests: list[Asked] = []
         self.answered = 0
+        self.connections = 0
+        self.host = host
         self._shape = SHAPES[dialect] if dialect in SHAPES else MORE[dialect]
         self._now = now
         self._remember = remember
-        self._listener = Listener(self._serve, port)
+        self._listener = Listener(self._serve, port, host=host, greet=self._greet)
         self._listener.open()
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
-        return f"http://{HOST}:{self._listener.port}"
+        """Scheme, host and port; *host* may be set to another name of the same address."""
+        return f"{'http' if self.tls is None else 'https'}://{self.host}:{self._listener.port}"
 
     @property
     def base_url(self) -> str:
@@ -100,6 +107,11 @@ class Site:
             return minimal({"id": id}, self.name)
         return {self._shape.named: id}
 
+    def _greet(self) -> Handshake:
+        self.connections += 1
+        greeting = self.faults.greet(self._now()) or Handshake()
+        return greeting if greeting.tls else greeting._replace(tls=self.tls)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         going = True
         while going and (asked := await read(reader)) is not None:
@@ -108,7 +120,9 @@ class Site:
             fault = self.faults.pick(asked, self._now())
             # what goes wrong goes wrong with a whole list: 304 would leave nothing to be cut
             answer = self._answer(asked, validate=fault is None)
-            going = await send(fault(asked, answer) if fault else answer, asked, reader, writer)
+            last = self.faults.waits(self._now())
+            answer = fault(asked, answer) if fault else answer
+            going = await send(answer, asked, reader, writer, last=last)
 
     def _answer(self, asked: Asked, *, validate: bool) -> Answer:
         shape = self._shape
@@ -152,24 +166,36 @@ class Simulator:
         self._now = now or (lambda: EPOCH)
         self._remember = remember
 
-    def provider(
-        self, name: str, *, dialect: str = "openai", key: str | None = None, port: int = 0
+    def provider(  # noqa: PLR0913 - what a site is
+        self,
+        name: str,
+        *,
+        dialect: str = "openai",
+        key: str | None = None,
+        host: str = HOST,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> Site:
         """Start a site, reachable when this returns; needs a running event loop.
 
-        *port* 0 is a free one. Raises KeyError for a dialect that is not simulated, ValueError for
-        a name and OSError for a port that is taken.
+        *host* is an address of this machine: on Linux all of 127.0.0.0/8 are, for whoever needs
+        several hosts. *port* 0 is a free one. Raises KeyError for a dialect that is not simulated,
+        ValueError for a name and OSError for a port that is taken.
         """
         if name in self.sites:
             raise ValueError(f"there is a site {name!r} already")
-        site = Site(name, dialect, now=self._now, remember=self._remember, port=port)
-        site.key = key
+        site = Site(name, dialect, now=self._now, remember=self._remember, host=host, port=port)
+        site.key, site.tls = key, tls
         self.sites[name] = site
         return site
 
     def set_models(self, provider: str, rows: Rows) -> None:
         """Change what a site lists."""
         self.sites[provider].models = rows
+
+    def script(self, provider: str, steps: Steps) -> None:
+        """Say what goes wrong at a site from now on, in place of what was said before."""
+        self.sites[provider].faults.script(steps)
 
     async def __aenter__(self) -> Self:
         return self
