@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
-from events.base import instant_of
 from events.subjects import FACTS
-from projections import Catalogue
 from services import clock
 from services.cli.catalogue import catalogue
 from services.cli.log import connection
@@ -20,7 +17,7 @@ from services.config import Config
 from services.directory import DataDirectory
 from services.durations import format_duration
 from services.jetstream.messages import info
-from services.schedule import next_tick
+from services.projector.schedules import schedules, totals
 
 
 def _retries(row: Row) -> str:
@@ -53,45 +50,12 @@ def list_(
     found = settings(config, data)
     with catalogue(config, data) as opened:
         installation = asyncio.run(_installation(found))
-        rows = [_row(opened, one.name, installation) for one in opened.providers()]
+        rows = schedules(opened, installation, clock.system().now())
     if as_json:
         write_array(rows[:limit])
         return
     write_table(rows[:limit], LIST)
-    note(_totals(rows))
-
-
-def _row(opened: Catalogue, name: str, installation: str | None) -> dict[str, Any]:
-    provider = opened.provider(name)
-    plan = opened.settings(name)["schedule"]
-    last = next(iter(opened.refreshes(name, limit=1)), None)
-    enabled = bool(provider and provider.enabled)
-    return {
-        "name": name,
-        "enabled": enabled,
-        "priority": provider.priority if provider else 0,
-        "interval": format_duration(plan["interval"]),
-        "interval_seconds": plan["interval"],
-        "timeout": format_duration(plan["timeout"]),
-        "attempts": plan["attempts"],
-        "base_delay": format_duration(plan["base_delay"]),
-        "max_delay": format_duration(plan["max_delay"]),
-        "multiplier": plan["multiplier"],
-        "retry_on": plan["retry_on"],
-        "running": last is not None and last.outcome == "started",
-        "last_refresh_at": last.started_at if last else None,
-        "last_outcome": last.outcome if last else None,
-        "next_due_at": _next(installation, name, plan["interval"]) if enabled else None,
-    }
-
-
-def _next(installation: str | None, name: str, interval: float) -> str | None:
-    """Return the next tick of a provider's grid; it is a function of the installation's id."""
-    if installation is None:
-        return None
-    now = round(clock.system().unix() * 1000)
-    due = next_tick(installation, name, "refresh", round(interval * 1000), now)
-    return instant_of(datetime.fromtimestamp(due / 1000, tz=UTC))
+    note(_told(totals(rows)))
 
 
 async def _installation(config: Config) -> str | None:
@@ -102,14 +66,11 @@ async def _installation(config: Config) -> str | None:
         return (await info(nc, FACTS)).installation
 
 
-def _totals(rows: list[dict[str, Any]]) -> str:
-    """Return the refresh statistics over all providers."""
-    enabled = [row for row in rows if row["enabled"]]
-    running = sum(row["running"] for row in rows)
-    told = f"{len(rows)} schedules: {len(enabled)} enabled, {len(rows) - len(enabled)} disabled"
-    if not enabled:
+def _told(found: dict[str, Any]) -> str:
+    """Return the totals as a sentence."""
+    told = "{schedules} schedules: {enabled} enabled, {disabled} disabled".format(**found)
+    if not found["enabled"]:
         return told
-    mean = sum(row["interval_seconds"] for row in enabled) / len(enabled)
-    due = min((row["next_due_at"] for row in enabled if row["next_due_at"]), default=None)
-    told += f", {running} running; every {format_duration(round(mean))} on average"
+    mean, due = format_duration(round(found["mean_interval_seconds"])), found["next_due_at"]
+    told += f", {found['running']} running; every {mean} on average"
     return f"{told}; next {moment(due)}" if due else told

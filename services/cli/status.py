@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from services.directory import DataDirectory
 from services.effective import describe
 from services.jetstream.connect import NoServer
 from services.jetstream.read import NoAnswer, NoStream, info
+from services.projector.status import status as told
 
 COLUMNS = (
     Column("STREAM", lambda row: row["stream"], style="cyan"),
@@ -29,7 +29,6 @@ COLUMNS = (
     Column("FOLDED", lambda row: _number(row["folded"]), right=True),
     Column("LAG", lambda row: _number(row["lag"]), right=True),
 )
-_HITS = "SELECT count(*), coalesce(sum(not_modified), 0) FROM refreshes WHERE outcome = 'succeeded'"
 STOPPED = "not running; start it with `modelog up`"
 
 
@@ -62,28 +61,25 @@ def status(
     if effective:
         write_object(describe(found))
         return
-    told = asyncio.run(_gathered(found))
-    if told["server"] is None and told["catalogue"] is None:
+    gathered = asyncio.run(_gathered(found))
+    if gathered["server"] is None and gathered["catalogue"] is None:
         missing = f"nothing has run on {found.data} yet; start with `modelog up` or `modelog demo`"
         raise Refusal(missing, UNREACHABLE)
     if as_json:
-        write_object(told)
+        write_object(gathered)
     else:
-        _write(told)
+        _write(gathered)
 
 
 async def _gathered(config: Config) -> dict[str, Any]:
     directory = DataDirectory(config.data)
-    last = await _streams(config, directory)
-    known = _catalogue(directory)
-    folded = known.pop("folded") if known else {}
-    return {
-        "data": str(directory.path),
-        "server": last and {"url": last["url"]},
-        "catalogue": known and known.pop("catalogue"),
-        "streams": [_stream(name, (last or {}).get(name), folded.get(name)) for name in STREAMS],
-        **(known or {"providers": None, "refreshes": None, "models": None, "unknown_events": None}),
-    }
+    last = await _streams(config, directory) or {}
+    url = last.pop("url", None)
+    try:
+        with Catalogue.open(directory.catalogue) as opened:
+            return told(opened, directory.path, url, last)
+    except NoCatalogue:
+        return told(None, directory.path, url, last)
 
 
 async def _streams(config: Config, directory: DataDirectory) -> dict[str, Any] | None:
@@ -102,49 +98,6 @@ async def _streams(config: Config, directory: DataDirectory) -> dict[str, Any] |
     except NoServer:
         return None
     return found
-
-
-def _catalogue(directory: DataDirectory) -> dict[str, Any] | None:
-    """Return what the catalogue alone can tell, None where there is none."""
-    try:
-        with Catalogue.open(directory.catalogue) as opened:
-            providers = opened.providers()
-            outcomes = Counter(one.refresh_outcome or "never refreshed" for one in providers)
-            return {
-                "catalogue": {
-                    "path": str(directory.catalogue),
-                    "file": directory.catalogue.resolve().name,
-                    "bytes": directory.catalogue.stat().st_size,
-                },
-                "folded": {name: one.seq for name, one in opened.checkpoint().items()},
-                "providers": {
-                    "registered": len(providers),
-                    "enabled": sum(one.enabled for one in providers),
-                    "outcomes": dict(sorted(outcomes.items())),
-                    "failing": [
-                        one.name
-                        for one in providers
-                        if one.enabled and one.refresh_outcome in {"failed", "quarantined"}
-                    ],
-                },
-                "refreshes": _hits(opened),
-                "models": opened.counts(),
-                "unknown_events": opened.unknown_events(),
-            }
-    except NoCatalogue:
-        return None
-
-
-def _hits(opened: Catalogue) -> dict[str, Any]:
-    """Return how many refreshes succeeded, and the share of them that had nothing to decode."""
-    ((succeeded, unchanged),) = opened.query(_HITS).rows
-    rate = round(unchanged / succeeded, 4) if succeeded else None
-    return {"succeeded": succeeded, "not_modified": unchanged, "hit_rate": rate}
-
-
-def _stream(name: str, last: int | None, folded: int | None) -> dict[str, Any]:
-    lag = max(last - folded, 0) if last is not None and folded is not None else None
-    return {"stream": name, "last_seq": last, "folded": folded, "lag": lag}
 
 
 def _write(told: dict[str, Any]) -> None:
