@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 import msgspec
@@ -45,3 +45,13 @@ def later(instant: Instant, by: timedelta) -> Instant:
 def instant_of(moment: datetime) -> Instant:
     """Spell *moment*, which must have a zone and be in UTC, in the one form of an instant."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant_at(millis: int) -> Instant:
+    """Spell a moment in milliseconds since 1970 in the one form of an instant."""
+    return instant_of(datetime.fromtimestamp(millis / 1000, tz=UTC))
+
+
+def millis_of(instant: Instant) -> int:
+    """Return *instant* in milliseconds since 1970; raises ValueError where it is none."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
