@@ -16,6 +16,8 @@ ModelId = NewType("ModelId", str)
 Sequence = NewType("Sequence", int)
 """A position in one stream, from 1; 0 stands before the first event."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Instant = str
 """A moment in UTC, ``YYYY-MM-DDTHH:MM:SS.mmmZ``: instants sort as text."""
 
@@ -49,9 +51,9 @@ def instant_of(moment: datetime) -> Instant:
 
 def instant_at(millis: int) -> Instant:
     """Spell a moment in milliseconds since 1970 in the one form of an instant."""
-    return instant_of(datetime.fromtimestamp(millis / 1000, tz=UTC))
+    return instant_of(EPOCH + timedelta(milliseconds=millis))
 
 
 def millis_of(instant: Instant) -> int:
     """Return *instant* in milliseconds since 1970; raises ValueError where it is none."""
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+    return (datetime.fromisoformat(instant) - EPOCH) // timedelta(milliseconds=1)
