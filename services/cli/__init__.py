@@ -54,6 +54,8 @@ COMMANDS = {
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
+    "backup": Command("backup", "backup", "Copy the log into a file."),
+    "restore": Command("backup", "restore", "Put a log back into an empty directory or server."),
     "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),

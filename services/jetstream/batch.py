@@ -13,7 +13,7 @@ import msgspec
 from nats.errors import OutboundBufferLimitError
 from nats.errors import TimeoutError as NoReplyError
 
-from events.envelope import Message
+from events.envelope import Message, Stored
 from events.subjects import facts_of
 from services.clock import new_id
 from services.jetstream.api import exchange, heard
@@ -96,7 +96,7 @@ def headers_for(stream: str, which: Sequence[Condition] = ()) -> dict[int, dict[
 
 async def send(
     nc: Client,
-    messages: Sequence[Message],
+    messages: Sequence[Message | Stored],
     added: Mapping[int, Mapping[str, str]],
     seconds: float,
 ) -> Reply | None:
@@ -126,7 +126,7 @@ async def send(
 
 
 async def send_one(
-    nc: Client, one: Message, headers: dict[str, str], seconds: float
+    nc: Client, one: Message | Stored, headers: dict[str, str], seconds: float
 ) -> Reply | None:
     """Send one message and return the answer, empty for a message that is staged."""
     answer = await exchange(nc, one.subject, one.payload, headers=headers, timeout=seconds)

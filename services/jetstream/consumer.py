@@ -17,6 +17,7 @@ from nats.errors import Error
 from events.envelope import Stored
 from services.jetstream.api import PREFIX, ask
 from services.jetstream.connect import Client
+from services.jetstream.messages import recorded
 
 BATCH = 1_000
 """Messages of one request; up to twice as many are on their way or wait."""
@@ -141,8 +142,8 @@ class Consumer:
         self._place = place
         self._wanted -= 1
         self.pending = int(tokens[at + 3])
-        seq, recorded = int(tokens[at]), int(tokens[at + 2])
-        return Stored(seq, msg.subject, recorded, msg.headers or {}, msg.data)
+        seq, stored_ns, headers = int(tokens[at]), int(tokens[at + 2]), msg.headers or {}
+        return Stored(seq, msg.subject, recorded(headers, stored_ns), headers, msg.data)
 
     def _goes_on(self, headers: dict[str, str]) -> bool:
         """Take a sign of life, or the end of a request; False where the consumer has ended."""

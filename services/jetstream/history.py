@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from events.envelope import MESSAGE_ID
+from events.subjects import AUDIT, FACTS
 from services.jetstream.api import DEADLINE_SECONDS, NoStream
 from services.jetstream.connect import Client
 from services.jetstream.messages import StreamInfo, info, message
@@ -68,3 +69,22 @@ async def confirm(
                 "put back a copy of its store: see docs/operations.md"
             )
     return now
+
+
+async def audit_at(nc: Client, seq: int, *, margin_seconds: float = 0) -> int:
+    """Return the last audit sequence that was recorded before fact *seq* was, by *margin_seconds*.
+
+    The one before the first there is, where none was. Raises NoStream, NoAnswer and ApiError.
+    """
+    state = await info(nc, AUDIT)
+    low, high = max(state.first_seq, 1), state.last_seq
+    fact = await message(nc, FACTS, seq)
+    moment = (fact.recorded_ns if fact else 0) - round(margin_seconds * 1e9)
+    while low <= high:
+        middle = (low + high) // 2
+        stored = await message(nc, AUDIT, middle)
+        if stored is not None and stored.recorded_ns > moment:
+            high = middle - 1
+        else:
+            low = middle + 1
+    return high

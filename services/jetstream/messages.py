@@ -26,6 +26,10 @@ WHOLE = {FACTS: FACT_SUBJECTS, AUDIT: AUDIT_SUBJECTS}
 """The filter under which every sequence of a stream must be seen."""
 
 
+RECORDED = "ce-recordedtime"
+"""The header of a restored message: when it was recorded first."""
+
+
 class GapInLog(Exception):
     """A sequence is missing in the middle of a stream: its store was damaged."""
 
@@ -99,13 +103,23 @@ async def _get(
             raise NoStream(stream) from error
         raise
     found = answer["message"]
+    headers = headers_of(b64decode(found.get("hdrs", "")))
     return Stored(
         found["seq"],
         found["subject"],
-        nanoseconds(found["time"]),
-        headers_of(b64decode(found.get("hdrs", ""))),
+        recorded(headers, nanoseconds(found["time"])),
+        headers,
         b64decode(found.get("data", "")),
     )
+
+
+def recorded(headers: Mapping[str, str], stored_ns: int) -> int:
+    """Return when a message was recorded first: a restored log keeps that in a header.
+
+    *stored_ns* is the server's time of this copy.
+    """
+    told = headers.get(RECORDED)
+    return stored_ns if told is None else nanoseconds(told)
 
 
 def headers_of(raw: bytes) -> dict[str, str]:

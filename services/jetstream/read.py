@@ -35,6 +35,7 @@ from services.jetstream.messages import (
     last_message,
     message,
     nanoseconds,
+    recorded,
 )
 
 __all__ = [
@@ -176,8 +177,8 @@ class _Answers:
 
 def _direct(msg: Msg) -> Stored:
     headers = msg.headers or {}
-    _, subject, seq, recorded, *_ = [headers.pop(name, "") for name in _ADDED]
-    return Stored(int(seq), subject, nanoseconds(recorded), headers, msg.data)
+    _, subject, seq, time, *_ = [headers.pop(name, "") for name in _ADDED]
+    return Stored(int(seq), subject, recorded(headers, nanoseconds(time)), headers, msg.data)
 
 
 def _cut_at_gap(page: list[Stored]) -> bool:

@@ -18,6 +18,7 @@ from services.jetstream.streams import (
     EPOCH_KEY,
     INSTALLATION_KEY,
     LEASES,
+    RESTORING_KEY,
     SCHEMA_KEY,
     STATE,
     audit,
@@ -64,6 +65,10 @@ class StreamDiffers(Exception):
         self.actual = actual
 
 
+class HalfRestored(Exception):
+    """A restore into this log did not come to its end: what there is of it is none."""
+
+
 class ServerTooOld(Exception):
     """The server would store the members of an atomic batch one by one."""
 
@@ -97,7 +102,7 @@ async def ensure(
     `unproven`. Raises StreamDiffers, which names the field, ServerTooOld, SyncNotAlways, ApiError
     where JetStream refuses (another stream may hold our subjects), and NoAnswer.
     """
-    await _level(nc)
+    await level(nc)
     sync = await _sync(monitor_url)
     epoch = new_id()
     wanted = [
@@ -148,6 +153,11 @@ async def _one(nc: Client, wanted: dict[str, Any], *, apply: bool) -> tuple[Done
         else:
             _refuse(name, differences(wanted, actual))
             return "created", actual
+    if RESTORING_KEY in (actual.get("metadata") or {}):
+        raise HalfRestored(
+            f"stream {name}: a restore did not come to its end; delete this log, or restore "
+            "into an empty directory with --data"
+        )
     different = list(differences(wanted, actual))
     changeable = CHANGEABLE.get(name, {"num_replicas"}) if apply else set[str]()
     _refuse(name, (row for row in different if row[0] not in changeable))
@@ -169,7 +179,8 @@ def _refuse(stream: str, different: Iterator[tuple[str, Any, Any]]) -> None:
         raise StreamDiffers(stream, field, wish, there)
 
 
-async def _level(nc: Client) -> None:
+async def level(nc: Client) -> None:
+    """Raise ServerTooOld where batches would not be atomic."""
     level = (await ask(nc, "INFO")).get("api", {}).get("level", 0)
     if level < API_LEVEL:
         version = nc.connected_server_version

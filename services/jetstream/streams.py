@@ -15,6 +15,8 @@ AUDIT_WINDOW = 600 * SECOND
 EPOCH_KEY = "modelog.epoch"
 SCHEMA_KEY = "modelog.schema"
 INSTALLATION_KEY = "modelog.installation"
+RESTORING_KEY = "modelog.restoring"
+"""There while a log is being restored: it is none yet."""
 
 
 def facts(epoch: str, installation: str, replicas: int = 1) -> dict[str, Any]:

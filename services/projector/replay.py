@@ -11,7 +11,8 @@ from events.subjects import AUDIT, FACTS
 from projections import database
 from projections.fold import Folder
 from services.jetstream.connect import Client
-from services.jetstream.read import info, message
+from services.jetstream.history import audit_at
+from services.jetstream.read import info
 from services.projector.follow import Follower
 
 Advance = Callable[[int, int], None]
@@ -61,19 +62,8 @@ async def _audit_at(nc: Client, seq: int) -> int:
     The last one of all for the newest fact: audit goes on where no fact follows. 0 before the first
     fact.
     """
-    state = await info(nc, AUDIT)
-    low, high = max(state.first_seq, 1), state.last_seq
     if not seq:
         return 0
     if seq == (await info(nc, FACTS)).last_seq:
-        return high
-    fact = await message(nc, FACTS, seq)
-    moment = fact.recorded_ns if fact else 0
-    while low <= high:
-        middle = (low + high) // 2
-        stored = await message(nc, AUDIT, middle)
-        if stored is not None and stored.recorded_ns > moment:
-            high = middle - 1
-        else:
-            low = middle + 1
-    return high
+        return (await info(nc, AUDIT)).last_seq
+    return await audit_at(nc, seq)
