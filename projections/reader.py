@@ -39,6 +39,10 @@ class Reader:
         """Close the file."""
         self._open.close()
 
+    def interrupt(self) -> None:
+        """End the question that another thread waits for, if there is one: it raises TooSlow."""
+        self._open.interrupt()
+
     def __enter__(self) -> Self:
         return self
 

@@ -22,7 +22,7 @@ SORTS = (
 class Place(NamedTuple):
     """Where a model stands in an order: *key* is what it is sorted by besides provider and id."""
 
-    key: str | float | None
+    key: str | int | float | None
     provider: str
     id: str
 

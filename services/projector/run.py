@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from events.subjects import STREAMS
 from projections import checkpoint, database
@@ -13,6 +14,7 @@ from services.jetstream.history import Mark, confirm
 from services.jetstream.messages import info
 from services.process import Host, serve
 from services.projector.follow import Follower
+from services.projector.queries import answering
 
 
 async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None:  # noqa: ARG001
@@ -25,7 +27,9 @@ async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None: 
     async def work(host: Host) -> None:
         path = DataDirectory(config.data).catalogue
         generation = database.open_writer(path)
+        answers = AsyncExitStack()
         try:
+            await answers.enter_async_context(answering(host.nc, path, host.clock))
             after = checkpoint.read(generation.db)
             states = {stream: await info(host.nc, stream) for stream in STREAMS}
             for stream, done in after.items():
@@ -39,6 +43,7 @@ async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None: 
             await host.ready()
             await follower.run({})
         finally:
+            await answers.aclose()
             generation.close()
 
     await serve("projector", config, url, work)
