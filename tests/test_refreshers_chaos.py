@@ -22,7 +22,7 @@ from services.jetstream.buckets import look
 from services.jetstream.server import Server
 from services.jetstream.setup import ensure
 from services.jetstream.streams import LEASES
-from services.refresher.seats import holder
+from services.seats import holder
 from tests.support.nats import Cluster, cluster, connected
 from tests.support.processes import Process, spawned
 from tests.support.refreshing import audit, configuration, eventually, facts, recorded, table, told

@@ -20,7 +20,8 @@ from services.demo.simulator import Simulator, Site
 from services.jetstream.append import Log
 from services.jetstream.setup import ensure
 from services.process import Host
-from services.refresher.registry import apply, register, registered
+from services.refresher.registry import apply, register
+from services.registered import registered
 from tests.support.clock import ManualClock
 from tests.support.refreshing import Bench, Crash, Mortal, configured, facts, recorded, table, told
 

@@ -15,8 +15,8 @@ from services.jetstream import state
 from services.jetstream.setup import ensure
 from services.jetstream.state import Told, Wait
 from services.keys import Secret
-from services.refresher.seats import holder
-from services.refresher.waits import Waits, fingerprint
+from services.seats import holder
+from services.waits import Waits, fingerprint
 from tests.support.clock import ManualClock
 from tests.support.refreshing import acme, eventually
 

@@ -11,10 +11,10 @@ from services.calls.limits import Limits
 from services.calls.pages import Fetched
 from services.calls.tokens import Tokens
 from services.clock import Clock
-from services.keys import KeyUnavailable, Reference, Secret, describe, resolve
-from services.providers.table import BUILTIN
-from services.refresher.waits import Left, Waits, fingerprint
+from services.credentials import secrets_of
+from services.keys import KeyUnavailable
 from services.refresher.watched import Watched
+from services.waits import Left, Waits, fingerprint
 
 
 class Asked(NamedTuple):
@@ -40,7 +40,7 @@ class Asking:
     async def left(self, watched: Watched) -> float:
         """Return for how many seconds the provider does not want to be asked."""
         try:
-            secrets = await _secrets(watched)
+            secrets = await secrets_of(watched.settings)
         except KeyUnavailable:
             return 0.0
         left = await self._waits.left(watched.name, fingerprint(watched.name, secrets))
@@ -54,7 +54,7 @@ class Asking:
         exceptions.
         """
         try:
-            secrets = await _secrets(watched)
+            secrets = await secrets_of(watched.settings)
         except KeyUnavailable as error:
             return Asked(0, failure=Failure(class_="credential", message=str(error)))
         plan = watched.schedule
@@ -102,27 +102,3 @@ class Asking:
 def _not_yet(provider: str, left: Left) -> Failure:
     message = f"{provider} asked to wait; it is not asked for another {left.seconds:.0f} s"
     return Failure(class_=left.class_, message=message)
-
-
-async def _secrets(watched: Watched) -> dict[str, Secret]:
-    """Read the key and the credentials of a provider anew; raises KeyUnavailable."""
-    settings = watched.settings
-    references: dict[str, Reference] = dict(settings.credentials)
-    for name, value in settings.headers.items():
-        if not isinstance(value, str):
-            references[f"headers.{name}"] = value
-    if settings.credential is not None:
-        references["api_key"] = settings.credential
-    found: dict[str, Secret] = {}
-    for name, reference in references.items():
-        secret = await resolve(reference)
-        if secret is not None:
-            found[name] = secret
-        elif name == "api_key" and not _optional(settings.name):
-            raise KeyUnavailable(f"{describe(reference)} holds no key for {settings.name}")
-    return found
-
-
-def _optional(name: str) -> bool:
-    builtin = BUILTIN.get(name)
-    return builtin is not None and builtin.key_optional

@@ -17,13 +17,12 @@ from services.logs import say
 from services.process import Host
 from services.refresher.registry import (
     LetGo,
-    Registered,
     apply,
     register,
-    registered,
     unregister,
     update,
 )
+from services.registered import Registered, registered
 
 UNASKED = 60.0
 """Seconds after which the registry is read without a bell: live messages can be lost."""

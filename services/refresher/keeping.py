@@ -9,10 +9,10 @@ from services.process import Host
 from services.refresher.asking import Asking
 from services.refresher.flights import Flights
 from services.refresher.known import last_outcome
-from services.refresher.seats import Seats, Taken
 from services.refresher.turns import Turns
 from services.refresher.watched import Watched
 from services.schedule import next_tick, ticks
+from services.seats import Seats, Taken
 
 KIND = "refresh"
 LOOK = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import msgspec
 
@@ -13,45 +13,22 @@ from events.decide.models import batches
 from events.decide.models import unregister as removals
 from events.decide.providers import Registry, Settings, evolve, reconcile
 from events.decide.providers import register as settle
-from events.envelope import opened
 from events.providers import ProviderEvent, ProviderUnregistered
 from events.requests import Register, Update
-from events.subjects import FACTS
 from services import clock
 from services.broker import CommandRefused
 from services.config import Config, ConfigError, environment, provider_of
 from services.effective import table_of
 from services.jetstream.append import MOST, SequenceConflict
-from services.jetstream.connect import Client
-from services.jetstream.read import pages
 from services.logs import say
 from services.process import Host
 from services.refresher.known import replay
+from services.registered import Registered, registered
 
-SUBJECTS = "log.provider.>"
 RACES = 20
 
 LetGo = Callable[[str], Awaitable[None]]
 """Ends whatever is on its way for a provider."""
-
-
-class Registered(NamedTuple):
-    """The registry as the log has it, and the sequence of each provider's last event."""
-
-    registry: Registry
-    seqs: dict[str, int]
-
-
-async def registered(nc: Client) -> Registered:
-    """Fold the registry from the log."""
-    registry: Registry = {}
-    seqs: dict[str, int] = {}
-    async for page in pages(nc, FACTS, after=0, filter=SUBJECTS):
-        for stored in page:
-            event = cast("ProviderEvent", opened(FACTS, stored).event)
-            registry = evolve(registry, event)
-            seqs[event.provider] = stored.seq
-    return Registered(registry, seqs)
 
 
 async def apply(host: Host, config: Config, let_go: LetGo) -> Registry:

@@ -22,14 +22,14 @@ from services.refresher.enrich import Enrichment
 from services.refresher.filling import fill
 from services.refresher.flights import Flights
 from services.refresher.keeper import Keeper, Load
-from services.refresher.keeping import Keeping
+from services.refresher.keeping import KIND, Keeping
 from services.refresher.orders import Orders
-from services.refresher.registry import registered
-from services.refresher.seats import Seats
 from services.refresher.snapshot import FILE
 from services.refresher.turns import Turns
-from services.refresher.waits import Waits
 from services.refresher.watched import Watched
+from services.registered import registered
+from services.seats import Seats
+from services.waits import Waits
 
 PROVIDERS = "modelog.provider.>"
 PATIENCE = 1.5
@@ -43,7 +43,7 @@ class Refresher:
         self._host = host
         leases = Leases(host.nc, host.instance)
         self.turns = Turns(host, asking, leases)
-        self._seats = Seats(leases, host.name)
+        self._seats = Seats(leases, host.name, KIND)
         self._keeping = Keeping(host, asking, self._seats, self.turns)
         self._enrichment: Enrichment | None = None
         self._enriching: asyncio.Task[None] | None = None

@@ -30,7 +30,7 @@ from services.refresher.asking import Asking
 from services.refresher.known import replay
 from services.refresher.refresh import Run, refresh
 from services.refresher.run import Refresher
-from services.refresher.waits import Waits
+from services.waits import Waits
 from services.refresher.watched import Watched
 from tests.support.clock import ManualClock
 

@@ -61,11 +61,12 @@ class Seat:
 
 
 class Seats:
-    """All claims of an instance; they follow who lives from `start` on until `stop`."""
+    """All claims of an instance to leases of one *kind*; they follow who lives until `stop`."""
 
-    def __init__(self, leases: Leases, process: str) -> None:
+    def __init__(self, leases: Leases, process: str, kind: str) -> None:
         self._leases = leases
         self._process = process
+        self._kind = kind
         self._seats: dict[str, Seat] = {}
         self._wake = asyncio.Event()
         self._live: frozenset[str] = frozenset()
@@ -136,7 +137,7 @@ class Seats:
         if not mine and seat.looks % PATIENCE:
             return
         early = seat.looks == 1
-        lease = await self._leases.acquire(f"refresh.{seat.provider}")
+        lease = await self._leases.acquire(f"{self._kind}.{seat.provider}")
         if lease is None:
             return
         if self._seats.get(seat.provider) is not seat:  # it ended meanwhile
