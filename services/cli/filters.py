@@ -12,11 +12,7 @@ from projections.search import SORTS
 from services import clock
 from services.cli.failures import WRONG, Refusal
 from services.cli.options import word, words
-
-OVERDUE = "overdue"
-"""Listed although the day on which it retires is past: not a state of its own, but asked for so."""
-LIFECYCLES = ("preview", "active", "deprecated", "retired", OVERDUE)
-AVAILABILITIES = ("listed", "missing")
+from services.projector.filters import AVAILABILITIES, LIFECYCLES, OVERDUE, tokens
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A model's id, as in requests.")]
 Provider = Annotated[
@@ -25,6 +21,10 @@ Provider = Annotated[
 Capabilities = Annotated[
     list[str] | None,
     typer.Option("--capability", metavar="CAP", help="Known true; repeats, for all of them."),
+]
+AnyCapability = Annotated[
+    list[str] | None,
+    typer.Option("--any-capability", metavar="CAP", help="Known true; repeats, for any of them."),
 ]
 Modality = Annotated[
     str | None, typer.Option("--modality", metavar="KIND", help="That it takes or gives.")
@@ -55,12 +55,16 @@ Sort = Annotated[
         "--sort", metavar="COLUMN", help="Such as price_input, or -price_input: descending."
     ),
 ]
+Offset = Annotated[
+    int, typer.Option("--offset", min=0, metavar="N", help="Leave out the first N rows.")
+]
 
 
 def wanted(
     *,
     provider: str | None,
     capability: list[str] | None,
+    any_capability: list[str] | None,
     modality: str | None,
     min_context: str | None,
     max_input_price: float | None,
@@ -69,6 +73,7 @@ def wanted(
     text: str | None,
     sort: str | None,
     limit: int | None,
+    offset: int,
 ) -> ModelFilter:
     """Return the filter that the options amount to; refuse words that are none of ours."""
     state = word(lifecycle, LIFECYCLES, "state of life")
@@ -76,6 +81,7 @@ def wanted(
     return ModelFilter(
         provider=provider,
         capability_all=tuple(words(capability or (), CAPABILITIES, "capability")),
+        capability_any=tuple(words(any_capability or (), CAPABILITIES, "capability")),
         modality=word(modality, MODALITIES, "modality"),
         min_context=_tokens(min_context),
         max_input_price=max_input_price,
@@ -85,6 +91,7 @@ def wanted(
         text=text,
         sort=_sort(sort),
         limit=limit,
+        offset=offset,
     )
 
 
@@ -97,9 +104,7 @@ def _sort(text: str | None) -> str | None:
 def _tokens(text: str | None) -> int | None:
     if text is None:
         return None
-    number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "")
     try:
-        return int(float(number) * {"": 1, "k": 1_000, "m": 1_000_000}[unit])
-    except (ValueError, KeyError, OverflowError) as error:
-        told = f'--min-context: "{text}" is no number of tokens; write 128000, 128k or 1M'
-        raise Refusal(told, WRONG) from error
+        return tokens(text)
+    except ValueError as error:
+        raise Refusal(f"--min-context: {error}", WRONG) from error

@@ -12,12 +12,14 @@ from projections import ModelFilter
 from services.cli.catalogue import catalogue, check_provider, no_model
 from services.cli.failures import FAILED, Refusal
 from services.cli.filters import (
+    AnyCapability,
     Availability,
     Capabilities,
     LifecycleState,
     MaxInputPrice,
     MinContext,
     Modality,
+    Offset,
     Sort,
     Text,
     wanted,
@@ -35,6 +37,7 @@ def list_(
     *,
     provider: Provider = None,
     capability: Capabilities = None,
+    any_capability: AnyCapability = None,
     modality: Modality = None,
     min_context: MinContext = None,
     max_input_price: MaxInputPrice = None,
@@ -43,6 +46,7 @@ def list_(
     text: Text = None,
     sort: Sort = None,
     limit: Limit = None,
+    offset: Offset = 0,
     as_of: AsOf = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -55,6 +59,7 @@ def list_(
     asked = wanted(
         provider=provider,
         capability=capability,
+        any_capability=any_capability,
         modality=modality,
         min_context=min_context,
         max_input_price=max_input_price,
@@ -63,6 +68,7 @@ def list_(
         text=text,
         sort=sort,
         limit=limit,
+        offset=offset,
     )
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
@@ -73,7 +79,7 @@ def list_(
         write_array(found)
         return
     write_table(found, LIST, empty="no model is like that; ask for less")
-    if found and limit is None:
+    if found and limit is None and not offset:
         names = {row["provider"] for row in found}
         note(f"{counted(len(found), 'model')} of {counted(len(names), 'provider')}")
 
@@ -83,6 +89,7 @@ def search(
     *,
     provider: Provider = None,
     capability: Capabilities = None,
+    any_capability: AnyCapability = None,
     modality: Modality = None,
     min_context: MinContext = None,
     max_input_price: MaxInputPrice = None,
@@ -90,6 +97,7 @@ def search(
     availability: Availability = None,
     sort: Sort = None,
     limit: Limit = None,
+    offset: Offset = 0,
     as_of: AsOf = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -102,6 +110,7 @@ def search(
     list_(
         provider=provider,
         capability=capability,
+        any_capability=any_capability,
         modality=modality,
         min_context=min_context,
         max_input_price=max_input_price,
@@ -110,6 +119,7 @@ def search(
         text=text,
         sort=sort,
         limit=limit,
+        offset=offset,
         as_of=as_of,
         as_json=as_json,
         config=config,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from events.base import Instant, instant_of
 from projections import Catalogue
 from services.durations import format_duration
 from services.schedule import next_tick
+from services.settings import Schedule
 
 
 def schedules(opened: Catalogue, installation: str | None, now: Instant) -> list[dict[str, Any]]:
@@ -37,25 +40,25 @@ def totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _row(opened: Catalogue, name: str, installation: str | None, now: Instant) -> dict[str, Any]:
     provider = opened.provider(name)
-    plan = opened.settings(name)["schedule"]
+    plan = msgspec.convert(opened.settings(name)["schedule"], Schedule)
     last = next(iter(opened.refreshes(name, limit=1)), None)
     enabled = bool(provider and provider.enabled)
     return {
         "name": name,
         "enabled": enabled,
         "priority": provider.priority if provider else 0,
-        "interval": format_duration(plan["interval"]),
-        "interval_seconds": plan["interval"],
-        "timeout": format_duration(plan["timeout"]),
-        "attempts": plan["attempts"],
-        "base_delay": format_duration(plan["base_delay"]),
-        "max_delay": format_duration(plan["max_delay"]),
-        "multiplier": plan["multiplier"],
-        "retry_on": plan["retry_on"],
+        "interval": format_duration(plan.interval),
+        "interval_seconds": plan.interval,
+        "timeout": format_duration(plan.timeout),
+        "attempts": plan.attempts,
+        "base_delay": format_duration(plan.base_delay),
+        "max_delay": format_duration(plan.max_delay),
+        "multiplier": plan.multiplier,
+        "retry_on": list(plan.retry_on),
         "running": last is not None and last.outcome == "started",
         "last_refresh_at": last.started_at if last else None,
         "last_outcome": last.outcome if last else None,
-        "next_due_at": _next(installation, name, plan["interval"], now) if enabled else None,
+        "next_due_at": _next(installation, name, plan.interval, now) if enabled else None,
     }
 
 
