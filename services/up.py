@@ -34,6 +34,7 @@ async def running(  # noqa: PLR0913 - what differs between `up` and `demo`
     config: Config,
     *,
     arguments: Sequence[str] = (),
+    more: Mapping[str, Sequence[str]] = {},
     environment: Mapping[str, str] = {},
     before: Sequence[Child] = (),
     port: int = PORT,
@@ -41,7 +42,8 @@ async def running(  # noqa: PLR0913 - what differs between `up` and `demo`
 ) -> AsyncIterator[tuple[str, Supervisor]]:
     """Run all processes over the data directory of *config*; yield the server's URL.
 
-    *arguments* and *environment* go to every process, *before* are children to start first.
+    *arguments* and *environment* go to every process, *more* arguments to the one that they are
+    under, *before* are children to start first.
     Raises DirectoryHeld where another `up` has the directory, NoServer where a URL is given and
     nothing listens there, and what `ensure` raises.
     """
@@ -58,7 +60,10 @@ async def running(  # noqa: PLR0913 - what differs between `up` and `demo`
         supervisor = Supervisor(group, out=out)
         own = {"MODELOG_NATS_URL": url, "MODELOG_DATA": str(config.data), **environment}
         children = [child._replace(environment={**own, **child.environment}) for child in before]
-        children += [Child(name, _command(name, arguments), own) for name in PROCESSES]
+        children += [
+            Child(name, _command(name, [*arguments, *more.get(name, ())]), own)
+            for name in PROCESSES
+        ]
         for child in children:
             supervisor.keep(child)
             stack.push_async_callback(supervisor.stop, child.name)
@@ -142,13 +147,15 @@ async def _init(config: Config, url: str, monitor_url: str | None) -> None:
         await close(nc)
 
 
-async def up(config: Config, *, arguments: Sequence[str] = ()) -> None:
+async def up(
+    config: Config, *, arguments: Sequence[str] = (), more: Mapping[str, Sequence[str]] = {}
+) -> None:
     """Run everything until SIGINT or SIGTERM; raises what `running` raises."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    async with running(config, arguments=arguments) as (_, supervisor):
+    async with running(config, arguments=arguments, more=more) as (_, supervisor):
         loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
         await told.wait()
         say("stops")

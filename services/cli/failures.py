@@ -47,6 +47,7 @@ CODES: dict[str, Code] = {
     "services.jetstream.history.HistoryChanged": FAILED,
     "services.jetstream.archive.BadArchive": FAILED,
     "services.jetstream.archive.Exists": FAILED,
+    "services.jetstream.cutting.ForeignSegments": FAILED,
     "services.jetstream.restore.NotRestored": FAILED,
     "services.jetstream.strand.OutOfOrder": FAILED,
     "services.jetstream.settle.LogFull": FAILED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,14 +23,25 @@ PROCESSES = {"refresher": "services.refresher.run", "projector": "services.proje
 """Where the `run` of each process is; only the one that was named is imported."""
 
 
-def up(*, config: ConfigFile = None, data: DataDir = None) -> None:
+Segments = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments",
+        metavar="DIR",
+        help="Let the projector write the log there, too, as files that never change.",
+    ),
+]
+
+
+def up(*, segments: Segments = None, config: ConfigFile = None, data: DataDir = None) -> None:
     """Start everything on this machine, and keep it running.
 
     The embedded server, unless a URL is configured, and every process; Ctrl-C stops them in order.
     """
     found = settings(config, data)
     log_to_stderr()
-    asyncio.run(everything.up(found, arguments=_arguments(found)))
+    more = {} if segments is None else {"projector": ["--segments", str(segments.absolute())]}
+    asyncio.run(everything.up(found, arguments=_arguments(found), more=more))
 
 
 def _arguments(config: Config) -> list[str]:
@@ -41,6 +53,7 @@ def _arguments(config: Config) -> list[str]:
 def run(
     name: Annotated[str, typer.Argument(metavar="PROCESS", help=f"One of {', '.join(PROCESSES)}.")],
     *,
+    segments: Segments = None,
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
@@ -51,11 +64,14 @@ def run(
     """
     if name not in PROCESSES:
         raise Refusal(f'"{name}" is no process; {nearest(name, PROCESSES)}', WRONG)
+    if segments is not None and name != "projector":
+        raise Refusal("--segments: only the projector writes segments", WRONG)
     found = settings(config, data)
     url = address(found)
     log_to_stderr()
     process = import_module(PROCESSES[name])
-    asyncio.run(process.run(found, url, load=lambda: settings(config, data)))
+    more = {} if segments is None else {"segments": segments}
+    asyncio.run(process.run(found, url, load=lambda: settings(config, data), **more))
 
 
 def init(*, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None) -> None:

@@ -64,18 +64,18 @@ def read_segments(folder: Path, *, streams: Iterable[str] = STREAMS) -> Iterator
     Only manifests are read. Raises BadArchive where one is damaged or missing in between, or of
     another log than the first, and OSError.
     """
-    log: tuple[str, str] | None = None
+    installation: str | None = None
     for stream in streams:
         previous: Manifest | None = None
         for path in sorted((folder / stream).glob("*.json")):
             one = _manifest(path, stream)
-            which = (one.installation, one.epoch)
-            if which != (log or which):
+            epoch = one.epoch if previous is None else previous.epoch
+            if (one.installation, one.epoch) != (installation or one.installation, epoch):
                 raise BadArchive(path, "is of another log than its neighbours", remedy=REMEDY)
             if previous is not None and not _follows(previous, one):
                 told = f"does not follow sequence {previous.last} of {stream}"
                 raise BadArchive(path, told, remedy=REMEDY)
-            log, previous = which, one
+            installation, previous = one.installation, one
             yield one
 
 

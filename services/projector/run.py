@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from events.subjects import STREAMS
 from projections import checkpoint, database
@@ -15,11 +16,19 @@ from services.jetstream.messages import info
 from services.process import Host, serve
 from services.projector.follow import Follower
 from services.projector.queries import answering
+from services.projector.segmenting import segmenting
 
 
-async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None:  # noqa: ARG001
+async def run(
+    config: Config,
+    url: str,
+    *,
+    load: Callable[[], Config],  # noqa: ARG001
+    segments: Path | None = None,
+) -> None:
     """Keep the catalogue of *config*'s data directory at the end of the log until told to stop.
 
+    With *segments*, a directory, the log is written there, too: services/jetstream/segments.py.
     Raises NoServer where nothing listens at *url*, and what stops a projector: NotACatalogue,
     HistoryChanged, GapInLog, TornBatch, BrokenEvent, MissingRow.
     """
@@ -30,6 +39,7 @@ async def run(config: Config, url: str, *, load: Callable[[], Config]) -> None: 
         answers = AsyncExitStack()
         try:
             await answers.enter_async_context(answering(host.nc, path, host.clock))
+            await answers.enter_async_context(segmenting(host.nc, segments, host.clock))
             after = checkpoint.read(generation.db)
             states = {stream: await info(host.nc, stream) for stream in STREAMS}
             for stream, done in after.items():
