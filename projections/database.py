@@ -6,10 +6,7 @@ filled without secondary indexes and full text, which `finish` adds before it se
 
 from __future__ import annotations
 
-import os
-import re
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,19 +24,26 @@ from projections import (
     unknown,
 )
 from projections.fold import PROJECTION
+from projections.generations import (
+    delete,
+    identity,
+    number,
+    numbered,
+    others,
+    serving,
+    size,
+    sweep,
+    switch,
+)
+from projections.upkeep import BUSY_MS, damage, tune
 
-BUSY_MS = 5_000
-JOURNAL_PAGES = 4_000
-"""16 MB of journal before it is copied: each copy waits for the disk."""
-CACHE_KIB = 16_384
-"""The inner pages of the indexes stay in memory while a long log is replayed."""
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
 READ_MODELS = (audit, health, alerts, providers, models, history, moments, unknown, checkpoint)
 INDEXED = (audit, alerts, models, history)
 _LARGE = "SELECT 1 FROM model_history LIMIT 1 OFFSET 10000"
 """A small catalogue will grow, and what was counted in it would then mislead the planner."""
-_GENERATION = re.compile(r"catalogue\.(\d+)\.db\Z")
+_WORDS = "INSERT INTO models_fts (models_fts, rank) VALUES ('integrity-check', 1)"
 
 
 class NoCatalogue(Exception):
@@ -68,13 +72,19 @@ class CannotOpen(NotACatalogue):
         )
 
 
-class Generation:
-    """One file of the catalogue, open to its one writer."""
+class Damaged(NotACatalogue):
+    """A generation whose pages, indexes or words contradict each other."""
 
-    def __init__(self, link: Path, path: Path, db: sqlite3.Connection) -> None:
+
+class Generation:
+    """One file of the catalogue, open to its one writer; *reason* says why it was begun."""
+
+    def __init__(self, link: Path, path: Path, db: sqlite3.Connection, reason: str = "") -> None:
         self.link = link
         self.path = path
         self.db = db
+        self.reason = reason
+        self._identity = identity(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,70 +93,106 @@ class Generation:
     @property
     def serves(self) -> bool:
         """Whether readers get this generation."""
-        return _target(self.link) == self.path.name
+        return serving(self.link) == self.path
+
+    @property
+    def number(self) -> int:
+        """Which generation it is."""
+        return number(self.path)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file was deleted or replaced: what is written to it, nobody reads."""
+        return identity(self.path) != self._identity
 
     def finish(self) -> None:
         """Add what a reader needs besides the rows, then let this generation serve.
 
-        Finishing twice is finishing once. Older generations are deleted: a reader that has one
-        open keeps it.
+        Finishing twice is finishing once.
         """
-        if not finished(self.db):
-            self.db.execute("BEGIN IMMEDIATE")
-            for module in INDEXED:
-                for statement in _statements(module.INDEXES):
-                    self.db.execute(statement)
-            _full_text(self.db)
-            self.db.execute("COMMIT")
-            if self.db.execute(_LARGE).fetchone():
-                self.db.execute("ANALYZE")
+        self.complete()
+        self.serve()
+
+    def complete(self) -> None:
+        """Add indexes and full text: all of it, or nothing, and whoever it failed closes the file.
+
+        Completing twice is completing once.
+        """
+        if finished(self.db):
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        for module in INDEXED:
+            for statement in _statements(module.INDEXES):
+                self.db.execute(statement)
+        _full_text(self.db)
+        self.db.execute("COMMIT")
+        if self.db.execute(_LARGE).fetchone():
+            self.db.execute("ANALYZE")
+
+    def check(self) -> None:
+        """Make sure of every page, index and word; raises Damaged, and what SQLite raises."""
+        told = self.db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if told != "ok":
+            raise Damaged(self.path, told)
+        self.db.execute(_WORDS)
+
+    def serve(self) -> None:
+        """Let readers get this generation from now on; the one before stays until it is swept."""
         if not self.serves:
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # on the disk, before the link is
             switch(self.link, self.path.name)
-        for old in _generations(self.link.parent):
-            if old != self.path:
-                _delete(old)
 
 
 def open_writer(link: Path) -> Generation:
     """Open the generation to write: the one that serves, or a new one where none fits.
 
-    Raises NotACatalogue for a file at *link* that modelog did not make, and for a damaged one.
+    One that does not fit (of another projection, or damaged) serves until the new one is finished.
+    Unfinished and retired ones are deleted. Raises NotACatalogue for what modelog did not make.
     """
     link.parent.mkdir(parents=True, exist_ok=True)
-    target = _target(link)
-    if target is None and link.exists():
+    old = serving(link)
+    if old is None and link.exists():
         raise NotACatalogue(link, "it is no link to a generation")
-    serving = link.parent / target if target is not None else None
-    if serving is not None and serving.exists():
-        db = connect(serving)
-        if version_of(link, db) == PROJECTION:
-            _tune(db)
-            return Generation(link, serving, db)
+    if old is None or not old.exists():
+        return create(link, old)
+    if not size(old):
+        return create(link, old, "the catalogue is an empty file")
+    db = connect(old)
+    try:
+        reason = _unfit(link, db)
+        if not reason:
+            tune(db)
+            sweep(link, old)
+            return Generation(link, old, db)
+    except sqlite3.DatabaseError as error:
         db.close()
-    return create(link, serving)
+        if not damage(error):
+            raise CannotOpen(link, str(error)) from error
+        reason = f"the catalogue is damaged: {error}"
+    db.close()
+    return create(link, old, reason)
 
 
-def create(link: Path, serving: Path | None = None) -> Generation:
-    """Create an empty generation beside *serving*, and delete what an unfinished one left.
+def create(link: Path, old: Path | None = None, reason: str = "") -> Generation:
+    """Create an empty generation beside *old*, and delete what an unfinished one left.
 
     Where nothing serves, it serves at once.
     """
-    for left in _generations(link.parent):
-        if left != serving:
-            _delete(left)
-    path = link.parent / f"catalogue.{_number(serving) + 1}.db"
-    _delete(path)  # a journal may have survived its file
+    for left in others(link, old):
+        if number(left) > number(old):
+            delete(left)
+    path = numbered(link, number(old) + 1)
+    delete(path)  # a journal may have survived its file
     db = connect(path)
-    _tune(db)
+    tune(db)
     db.execute("BEGIN IMMEDIATE")
     furnish(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {PROJECTION}")
     db.execute("COMMIT")
-    generation = Generation(link, path, db)
-    if serving is None or not serving.exists():
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # on the disk, before the link is
-        switch(link, path.name)
+    generation = Generation(link, path, db, reason)
+    if old is None or not old.exists():
+        generation.serve()
     return generation
 
 
@@ -164,38 +210,15 @@ def finished(db: sqlite3.Connection) -> bool:
     )
 
 
-def switch(link: Path, name: str) -> None:
-    """Let *link* lead to the generation *name*, at once for whoever opens it next."""
-    fresh = link.with_name(f".{link.name}.new")
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    fresh.symlink_to(name)
-    fresh.replace(link)
-    folder = os.open(link.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def connect(path: Path, how: str = "rwc") -> sqlite3.Connection:
     """Open a file of any kind, by a mode of SQLite's URIs; raises CannotOpen."""
     try:
         uri = f"file:{quote(str(path.absolute()))}?mode={how}"
-        db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     except sqlite3.DatabaseError as error:
         raise CannotOpen(path, str(error)) from error
     return db
-
-
-def _tune(db: sqlite3.Connection) -> None:
-    """Prepare *db* for its one writer."""
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
-    db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
-    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    db.execute("PRAGMA recursive_triggers = ON")
 
 
 def version_of(path: Path, db: sqlite3.Connection) -> int:
@@ -225,27 +248,18 @@ def _statements(script: str) -> list[str]:
     return [statement for part in script.split(";") if (statement := part.strip())]
 
 
-def _target(link: Path) -> str | None:
-    """Return the name of the generation that *link* leads to, None where it is no such link."""
+def _unfit(link: Path, db: sqlite3.Connection) -> str:
+    """Return why *db* cannot be gone on with, nothing where it can; raises as `version_of` does."""
     try:
-        name = str(link.readlink())
-    except OSError:
-        return None
-    return name if _GENERATION.fullmatch(name) else None
-
-
-def _generations(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if _GENERATION.fullmatch(path.name)]
-
-
-def _number(serving: Path | None) -> int:
-    found = _GENERATION.fullmatch(serving.name) if serving else None
-    return int(found[1]) if found else 0
-
-
-def _delete(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        version = version_of(link, db)
+    except NotACatalogue as error:
+        if isinstance(error.__cause__, sqlite3.DatabaseError) and damage(error.__cause__):
+            raise error.__cause__ from None
+        raise
+    if version != PROJECTION:
+        return f"the catalogue is of projection {version}, not {PROJECTION}"
+    told = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    return "" if told == "ok" else f"the catalogue is damaged: {told}"
 
 
 def settle(db: sqlite3.Connection) -> None:

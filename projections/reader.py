@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from projections.database import CannotOpen, NoCatalogue, connect, version_of
+from projections.generations import identity
 
 STEPS = 10_000
 """Instructions of SQLite, some tenths of a millisecond, between two looks at the clock."""
@@ -106,15 +107,6 @@ def open_reader(path: Path) -> sqlite3.Connection:
         except CannotOpen:
             if identity(path) == found:
                 raise  # else a new generation took its place meanwhile
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells the generation behind *path* from every other one; None without one."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -8,9 +8,21 @@ import pytest
 
 from events.subjects import AUDIT, FACTS
 from projections import Catalogue, ModelFilter, database
-from projections.database import CannotOpen, NotACatalogue, create, finished, open_writer, switch
+from projections.database import (
+    CannotOpen,
+    Damaged,
+    Generation,
+    NotACatalogue,
+    connect,
+    create,
+    finished,
+    open_writer,
+    settle,
+)
 from projections.fold import PROJECTION
+from projections.generations import JOURNAL, size, switch
 from projections.reader import open_reader
+from projections.upkeep import BUSY_MS, counts, damage, relieve
 from tests.support.builders import DAYS, added, configured, folder, record, stored, told
 
 LINK = "catalogue.db"
@@ -167,7 +179,9 @@ def test_a_file_of_another_projection_serves_until_its_successor_is_finished(
 
         assert generation.serves
         assert opened.search() == []
+    assert (tmp_path / "catalogue.1.db").exists()  # for those who just open it
     generation.close()
+    open_writer(tmp_path / LINK).close()
 
     assert _names(tmp_path) == ["catalogue.2.db", LINK]
 
@@ -181,10 +195,34 @@ def test_an_unfinished_successor_is_begun_anew(tmp_path: Path) -> None:
     generation = open_writer(tmp_path / LINK)
 
     assert folder(generation.db).at(FACTS) == 0
-    generation.finish()
+    assert generation.reason == "the catalogue is of projection 1, not " + str(PROJECTION)
     generation.close()
 
-    assert _names(tmp_path) == ["catalogue.2.db", LINK]
+
+def test_a_start_deletes_what_an_unfinished_generation_left(tmp_path: Path) -> None:
+    old = told(tmp_path / LINK, added(record()))
+    half = create(tmp_path / LINK, old.path)
+    assert half.number == 2
+    half.close()
+    old.close()
+    generation = open_writer(tmp_path / LINK)
+    generation.close()
+
+    assert generation.number == 1
+    assert _names(tmp_path) == ["catalogue.1.db", LINK]
+
+
+def test_a_second_successor_spares_the_generation_that_readers_may_still_open(
+    tmp_path: Path,
+) -> None:
+    first = told(tmp_path / LINK)
+    second = create(tmp_path / LINK, first.path)
+    second.finish()
+    third = create(tmp_path / LINK, second.path)
+    for generation in (first, second, third):
+        generation.close()
+
+    assert _names(tmp_path) == ["catalogue.1.db", "catalogue.2.db", "catalogue.3.db", LINK]
 
 
 def test_a_reader_keeps_the_generation_that_it_has_open(tmp_path: Path) -> None:
@@ -265,11 +303,137 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["catalogue.1.db", LINK]
 
 
-def test_a_damaged_generation_is_not_a_catalogue(tmp_path: Path) -> None:
-    (tmp_path / "catalogue.1.db").write_bytes(b"SQLite format 9, or something else" * 99)
+def _harmful(folder: Path, share: float) -> Path:
+    """Leave a catalogue in which some pages were overwritten, from *share* of its size on."""
+    models = [added(record(f"m-{number}", description="x" * 900)) for number in range(300)]
+    told(folder / LINK, [one for facts in models for one in facts]).close()
+    path = folder / "catalogue.1.db"
+    with path.open("r+b") as file:
+        file.seek(int(path.stat().st_size * share))
+        file.write(b"\xde\xad\xbe\xef" * 4096)
+    return path
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"SQLite format 9, or something else" * 99], ids=["empty", "nonsense"]
+)
+def test_a_file_in_the_place_of_a_generation_serves_until_a_new_one_is_finished(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "catalogue.1.db").write_bytes(content)
     (tmp_path / LINK).symlink_to("catalogue.1.db")
-    with pytest.raises(NotACatalogue, match="file is not a database"):
+    generation = open_writer(tmp_path / LINK)
+
+    assert not generation.serves
+    assert generation.reason
+    generation.finish()
+    assert generation.serves
+    generation.close()
+
+
+@pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.8])
+def test_a_damaged_generation_is_built_anew(share: float, tmp_path: Path) -> None:
+    _harmful(tmp_path, share)
+    generation = open_writer(tmp_path / LINK)
+
+    assert "damaged" in generation.reason
+    assert generation.number == 2
+    assert folder(generation.db).at(FACTS) == 0
+    generation.close()
+
+
+def test_a_generation_is_checked_before_it_serves(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK, added(record("word")))
+    generation.check()
+    words = "INSERT INTO models_fts (models_fts, rowid, id) SELECT 'delete', rowid, id FROM models"
+    generation.db.execute(words)
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        generation.check()
+    generation.close()
+
+
+def test_a_generation_with_a_damaged_page_does_not_serve(tmp_path: Path) -> None:
+    path = _harmful(tmp_path, 0.5)
+    damaged = Generation(tmp_path / LINK, path, connect(path))
+    with pytest.raises(Damaged):
+        damaged.check()
+    damaged.close()
+
+
+def test_what_sqlite_says_of_a_lock_is_no_damage(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK)
+    other = connect(generation.path)
+    other.execute("PRAGMA busy_timeout = 0")
+    generation.db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked") as raised:
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+    generation.close()
+
+    assert not damage(raised.value)
+    assert not damage(sqlite3.OperationalError("of nobody's"))
+
+
+def test_a_file_that_another_program_locks_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 10)
+    told(tmp_path / LINK).close()
+    other = sqlite3.connect(tmp_path / LINK, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(CannotOpen, match="locked"):
         open_writer(tmp_path / LINK)
+    other.close()
+
+
+def test_a_file_that_somebody_reads_cannot_be_given_a_journal(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK)
+    settle(generation.db)
+    generation.close()
+    other = sqlite3.connect(tmp_path / LINK, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM models").fetchone()
+    with pytest.raises(CannotOpen, match="locked"):
+        open_writer(tmp_path / LINK)
+    other.close()
+
+
+def test_a_deleted_or_replaced_file_is_lost_to_its_writer(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK)
+    assert not generation.lost
+    generation.path.rename(tmp_path / "away")
+    assert generation.lost
+    generation.path.write_bytes(b"")
+    assert generation.lost
+    generation.close()
+
+
+def test_a_journal_that_a_reader_holds_is_emptied_when_it_is_gone(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK, added(record()))
+    journal = Path(f"{generation.path}{JOURNAL}")
+    db = sqlite3.connect(tmp_path / LINK, isolation_level=None)
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM models").fetchone()
+    folder(generation.db).fold(FACTS, stored(added(record("more")), after=1))
+
+    assert not relieve(generation.db)
+    assert size(journal) > 0
+    db.close()
+    assert relieve(generation.db)
+    assert size(journal) == 0
+    assert generation.db.execute("PRAGMA busy_timeout").fetchone() == (BUSY_MS,)
+    generation.close()
+    assert size(journal) == 0
+
+
+def test_rows_are_counted_by_their_tables(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK, added(record()))
+    found = counts(generation.db)
+    generation.close()
+
+    assert (found["models"], found["model_history"], found["checkpoint"]) == (1, 1, 2)
+    assert not any(name.startswith("models_fts") for name in found)
 
 
 def test_a_folder_in_the_place_of_a_generation_cannot_be_opened(tmp_path: Path) -> None:
