@@ -12,9 +12,9 @@ from typing import NotRequired, TypedDict, Unpack
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from events.decide.providers import Settings
-from services.calls.call import Client, Outcome, call
-from services.calls.classify import GROUPS
+from services.calls.call import Client, Outcome
 from services.calls.limits import Limits
+from services.calls.line import Line
 from services.calls.origin import host_of
 from services.calls.pages import Fetched, Validators, read
 from services.calls.tokens import Tokens
@@ -22,7 +22,7 @@ from services.calls.waiting import asked, backoff
 from services.calls.wording import one_line
 from services.clock import Clock, uniform
 from services.keys import Secret
-from services.providers import Dialect, Request
+from services.providers import Dialect
 
 FAMILIES = {
     "timeout": ("timeout_connect", "timeout_read", "timeout_total"),
@@ -62,84 +62,52 @@ async def fetch(  # noqa: PLR0913 - the bounds of one fetch
     connect_timeout: float | None = None,
     worked: bool = False,
     tokens: Tokens | None = None,
+    first_only: bool = False,
+    urgency: int | None = None,
 ) -> Fetched:
     """Read the whole list of a provider within *timeout* seconds, and say how that ended.
 
     The time begins when the process's *limits* let it. *secrets* holds `api_key`, the names of
     `credentials`, and ``headers.<name>`` for each of the settings' headers that is a reference.
     *max_bytes* bounds one page. For *validators* and *known_undecodable* see `read`. *worked*: the
-    list has been read with these settings before. The outcome carries the time of all calls and no
-    body. A provider's fault is never raised.
+    list has been read with these settings before. *first_only* asks for the first page alone, as a
+    check does, and has the phases of that call measured. *urgency* counts in place of the
+    provider's priority. The outcome carries the time of all calls and no body. A provider's fault
+    is never raised.
     """
-    loop = asyncio.get_running_loop()
-    tokens = tokens or Tokens(clock)
-    full = secrets
-    known = list(full.values())
-
-    async def ask(request: Request, *, own: bool = False) -> Outcome:
-        """Make one call in what is left of the time; *own*: to the provider, not its token's."""
-        left = timeout - (loop.time() - started)
-        if left <= 0:
-            message = f"not all pages within {timeout:g} s"
-            return Outcome("timeout_total", GROUPS["timeout_total"], message=message)
-        return await call(
-            client,
-            request,
-            timeout=left,
-            connect_timeout=min(left, connect_timeout or timeout / 2),
-            max_bytes=max_bytes,
-            secrets=known,
-            clock=clock,
-            codes=dialect.codes,
-            worked=worked and own,
-        )
-
-    async def ask_provider(request: Request) -> Outcome:
-        headers = _headers(dialect, settings, full, request)
-        if dialect.sign is not None:
-            signed = request._replace(headers=headers)
-            headers |= _lower(dialect.sign(signed, settings, full, clock.utcnow()))
-        return await ask(request._replace(headers=headers), own=True)
-
-    async with limits.slot(host_of(settings.base_url), settings.priority):
-        started = loop.time()
-        given = await tokens.secrets(dialect, settings, secrets, ask)
-        if isinstance(given, Outcome):
-            fetched = Fetched(given)
+    line = Line(
+        dialect,
+        settings,
+        secrets,
+        client=client,
+        clock=clock,
+        tokens=tokens or Tokens(clock),
+        timeout=timeout,
+        max_bytes=max_bytes,
+        connect_timeout=connect_timeout,
+        worked=worked,
+        phases=first_only,
+    )
+    priority = settings.priority if urgency is None else urgency
+    async with limits.slot(host_of(settings.base_url), priority):
+        refused = await line.open()
+        if refused is not None:
+            fetched = Fetched(refused)
         else:
-            full = given
-            known = list(full.values())
             fetched = await read(
                 dialect,
                 settings,
-                ask_provider,
+                line.ask,
                 validators=validators,
                 known_undecodable=known_undecodable,
+                first_only=first_only,
             )
-        took = round((loop.time() - started) * 1000)
+        took = round(line.took * 1000)
     outcome = fetched.outcome
     if outcome.status == 401:  # noqa: PLR2004 - unauthorized
-        tokens.drop(settings, secrets)
-    message = one_line(outcome.message, known)  # a dialect's may quote the body
+        line.unauthorized()
+    message = one_line(outcome.message, line.secrets)  # a dialect's may quote the body
     return fetched._replace(outcome=outcome._replace(message=message, latency_ms=took, body=b""))
-
-
-def _headers(
-    dialect: Dialect, settings: Settings, secrets: Mapping[str, Secret], request: Request
-) -> dict[str, str]:
-    """Return what goes with *request*: the dialect's headers, the user's own, then its own."""
-    custom: dict[str, str] = {}
-    for name, value in settings.headers.items():
-        secret = secrets.get(f"headers.{name}")
-        if isinstance(value, str):
-            custom[name] = value
-        elif secret is not None:
-            custom[name] = secret.reveal()
-    return _lower(dialect.headers(settings, secrets)) | _lower(custom) | _lower(request.headers)
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def classes(retry_on: Sequence[str]) -> frozenset[str]:

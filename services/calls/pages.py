@@ -60,38 +60,46 @@ class Fetched(NamedTuple):
     fields: Mapping[str, int] = {}
 
 
-async def read(
+async def read(  # noqa: PLR0913 - what is read, through what, and how much of it
     dialect: Dialect,
     settings: Settings,
     ask: Ask,
     *,
     validators: Validators | None,
     known_undecodable: int,
+    first_only: bool = False,
 ) -> Fetched:
     """Read every page of every list, and what belongs to them, through *ask*.
 
     *validators* of the last whole list of one page let an unchanged one be recognised; None reads
     in full. As many undecodable rows as last time, *known_undecodable*, make the list no less
-    complete. Never raises for what a provider sends.
+    complete. *first_only* asks for no more than one page, and for no details; its validators are
+    those of that page, and it is complete where there is no other. Never raises for what a provider
+    sends.
     """
-    reading = _Reading(dialect, settings, ask)
+    reading = _Reading(dialect, settings, ask, first_only=first_only)
     firsts = dialect.first(settings)
     # Details may change where the list does not, so an unchanged list proves nothing there.
-    single = len(firsts) == 1 and dialect.details is None
+    single = len(firsts) == 1 and (dialect.details is None or first_only)
+    reading.more = first_only and len(firsts) > 1
     last = Outcome("config", GROUPS["config"], message="no list is configured")
     if not firsts:
         return Fetched(last)
     try:
-        for first in firsts:
+        for first in firsts[:1] if first_only else firsts:
             last = await reading.whole_list(first, validators if single else None)
-        records = await detailed(dialect, settings, reading.rows, ask)
+        if first_only:
+            records = [row.record for row in reading.rows]
+        else:
+            records = await detailed(dialect, settings, reading.rows, ask)
     except _Stop as stop:
         return stop.fetched._replace(pages=reading.pages)
     except NotAnswered as fault:
         return Fetched(fault.outcome, pages=reading.pages)
     models = merged(records)
     complete = reading.totals_agree and reading.undecodable in {0, known_undecodable}
-    whole = complete and single and reading.pages == 1
+    complete = complete and not reading.more
+    whole = first_only or (complete and single and reading.pages == 1)
     return Fetched(
         last,
         records=models,
@@ -116,7 +124,8 @@ class _Stop(Exception):
 class _Reading:
     """One fetch as it goes on: what has been read so far."""
 
-    def __init__(self, dialect: Dialect, settings: Settings, ask: Ask) -> None:
+    def __init__(self, dialect: Dialect, settings: Settings, ask: Ask, *, first_only: bool) -> None:
+        self._first_only = first_only
         self._dialect = dialect
         self._settings = settings
         self._ask = ask
@@ -125,6 +134,7 @@ class _Reading:
         self.undecodable = 0
         self.unusable = 0
         self.totals_agree = True
+        self.more = False
 
     async def whole_list(self, first: str, validators: Validators | None) -> Outcome:
         """Read one list to its end mark, and return the outcome of its last page."""
@@ -151,6 +161,9 @@ class _Reading:
                 following = page.next
             else:
                 following = page
+            if self._first_only and following is not None and isinstance(page, Page):
+                self.more = True
+                return outcome
             if following is None:
                 self.totals_agree &= totals <= {sent}
                 return outcome
