@@ -15,7 +15,7 @@ from projections import checkpoint, moments
 from projections.as_of import Models, differences_between
 from projections.checkpoint import Checkpoint
 from projections.database import finished
-from projections.reader import Reader
+from projections.reader import INTERRUPTED, Reader
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
 from projections.search import ModelFilter, Place, found
 
@@ -212,11 +212,16 @@ class Catalogue(Reader):
         return dict(zip(("providers", "models", "listed", "missing", "versions"), row, strict=True))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
-        """Answer any question in SQL; raises NotReadable for one that is wrong or would write."""
+        """Answer any question in SQL; raises NotReadable for one that is wrong or would write.
+
+        Within `steady`, one that takes too long raises TooSlow.
+        """
         try:
             cursor = self._db.execute(sql, tuple(parameters))
             rows = cursor.fetchall()
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            if str(error) == INTERRUPTED:
+                raise
             refused = str(error) in {"not authorized", "authorization denied"}
             told = (
                 "the catalogue is readonly: SQL may ask, and change nothing" if refused else error

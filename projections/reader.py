@@ -15,6 +15,8 @@ from projections.generations import identity
 
 STEPS = 10_000
 """Instructions of SQLite, some tenths of a millisecond, between two looks at the clock."""
+INTERRUPTED = "interrupted"
+"""What SQLite says of a question that the clock, or another thread, has ended."""
 _HOLD = "SELECT count(*) FROM checkpoint"
 
 
@@ -84,7 +86,7 @@ class Reader:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if str(error) != "interrupted":
+            if str(error) != INTERRUPTED:
                 raise
             raise TooSlow(f"it takes longer than {seconds:g} s; ask for less") from error
         finally:
