@@ -95,7 +95,10 @@ def of_exception(error: BaseException) -> str:
             return "timeout_total"
         case httpx.ConnectError():
             return _of_leaves(list(leaves(error)))
-        case httpx.RemoteProtocolError(__cause__=httpx.InvalidURL()):  # where a redirect leads
+        case (
+            httpx.RemoteProtocolError(__cause__=httpx.InvalidURL())
+            | httpx.RemoteProtocolError(__context__=httpx.InvalidURL())
+        ):  # where a redirect leads
             return "config"
         case httpx.NetworkError() | httpx.RemoteProtocolError():
             return "connect"
