@@ -504,7 +504,7 @@ async def test_a_hole_in_a_stream_ends_the_reading(nc: Client, stream: str) -> N
     error = await asyncio.wait_for(reader.failed, 10)
 
     assert isinstance(error, GapInLog)
-    assert str(error).startswith(f"stream {stream}: sequence 4 is missing; put back a copy")
+    assert str(error).startswith(f"stream {stream}: sequence 4 is missing; run `modelog verify`")
     assert reader.seqs == [1, 2, 3]
     await subscription.stop()
 

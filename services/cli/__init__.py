@@ -56,6 +56,7 @@ COMMANDS = {
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
     "backup": Command("backup", "backup", "Copy the log into a file."),
     "restore": Command("backup", "restore", "Put a log back into an empty directory or server."),
+    "verify": Command("verify", "verify", "Read the log whole, and compare the catalogue with it."),
     "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),

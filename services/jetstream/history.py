@@ -49,9 +49,7 @@ async def confirm(
     try:
         now = await info(nc, stream, deadline=deadline)
     except NoStream as error:
-        raise HistoryChanged(
-            f"stream {stream} is gone; put back a copy of its store: see docs/operations.md"
-        ) from error
+        raise HistoryChanged(f"stream {stream} is gone; run `modelog verify`") from error
     if now.epoch != epoch:
         raise HistoryChanged(
             f"stream {stream} is another one: its epoch is {now.epoch or 'unset'}, was {epoch}"
@@ -59,14 +57,14 @@ async def confirm(
     if now.last_seq < mark.seq:
         raise HistoryChanged(
             f"stream {stream} ends at sequence {now.last_seq}, and had reached {mark.seq}; "
-            "put back a copy of its store: see docs/operations.md"
+            "run `modelog verify`"
         )
     if mark.id and mark.seq >= now.first_seq:
         there = await message(nc, stream, mark.seq, deadline=deadline)
         if there is None or there.headers.get(MESSAGE_ID) != mark.id:
             raise HistoryChanged(
                 f"stream {stream} has another message at sequence {mark.seq} than before; "
-                "put back a copy of its store: see docs/operations.md"
+                "run `modelog verify`"
             )
     return now
 

@@ -34,10 +34,7 @@ class GapInLog(Exception):
     """A sequence is missing in the middle of a stream: its store was damaged."""
 
     def __init__(self, stream: str, seq: int) -> None:
-        super().__init__(
-            f"stream {stream}: sequence {seq} is missing; put back a copy of its store: "
-            "see docs/operations.md"
-        )
+        super().__init__(f"stream {stream}: sequence {seq} is missing; run `modelog verify`")
         self.stream = stream
         self.seq = seq
 

@@ -56,7 +56,7 @@ async def settled(
         if code == batch.WRONG_SEQUENCE and not unsure:
             raise HistoryChanged(
                 f"stream {FACTS} does not reach what was expected of {which[0].filter}: "
-                f"{which[0].expected}; see docs/operations.md"
+                f"{which[0].expected}; run `modelog verify`"
             )
     if code not in batch.SETTLE:
         give_up(reply, FACTS)
@@ -84,7 +84,7 @@ async def _found(
         if end is None or end.headers.get(MESSAGE_ID) != messages[-1].id:
             raise HistoryChanged(
                 f"stream {FACTS} has lost the end of the batch at sequence {first}; "
-                "put back a copy of its store: see docs/operations.md"
+                "run `modelog verify`"
             )
         return first
     return None

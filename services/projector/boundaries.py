@@ -8,6 +8,7 @@ from events.subjects import AUDIT
 BATCH = "Nats-Batch-Id"
 PLACE = "Nats-Batch-Sequence"
 COMMIT = "Nats-Batch-Commit"
+REMEDY = "run `modelog verify`"
 
 
 class TornBatch(Exception):
@@ -30,12 +31,19 @@ class Intake:
         """Count what is ready to be folded."""
         return self._whole
 
+    @property
+    def open(self) -> bool:
+        """Whether the end of a batch is still to come."""
+        return self._open is not None
+
     def add(self, stored: Stored) -> None:
         """Take the next message in; raise TornBatch where it cannot follow the last one."""
         headers = stored.headers
         batch = headers.get(BATCH)
         if self._open is not None and batch != self._open:
-            raise TornBatch(f"{self._stream}: batch {self._open} has no end before {stored.seq}")
+            raise TornBatch(
+                f"{self._stream}: batch {self._open} has no end before {stored.seq}; {REMEDY}"
+            )
         self._read.append(stored)
         if batch is None:
             self._whole = len(self._read)
@@ -49,7 +57,7 @@ class Intake:
         if place != self._place + 1 and not cut:
             raise TornBatch(
                 f"{self._stream}: batch {batch} jumps from its message {self._place} to {place} "
-                f"at sequence {stored.seq}"
+                f"at sequence {stored.seq}; {REMEDY}"
             )
         if COMMIT in stored.headers:
             self._open, self._place = None, 0
