@@ -93,7 +93,7 @@ async def whole_end(nc: Client, stream: str) -> int:
     The server may just be storing one. Raises what reading raises.
     """
     last = (await info(nc, stream)).last_seq
-    strand = Strand(stream, last - 1)
+    strand = Strand(stream, max(0, last - 1))
     until = last
     while strand.seq < until:
         async for stored in reading(nc, stream, after=strand.seq, until=until):
