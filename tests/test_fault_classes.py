@@ -10,7 +10,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -341,9 +340,8 @@ async def test_no_route_is_ours(http: Client) -> None:
 @contextmanager
 def no_more_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
-    with socket.socket() as low:  # below the highest, numbers may be free: only those above are not
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(low.fileno(), opened), hard))
+    with socket.socket() as lowest:  # of the numbers that were free
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest.fileno(), hard))
         try:
             yield
         finally:

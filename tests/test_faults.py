@@ -1,15 +1,18 @@
 """Each fault is what its name says, as a client sees it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
+from itertools import cycle
 
 import httpx
 import pytest
 
 from services.demo import faults
-from services.demo.exchange import Asked
+from services.demo.exchange import Answer, Asked
 from services.demo.simulator import Simulator, Site
+from tests.support.faulty import Certificates
 
 
 @pytest.fixture
@@ -20,8 +23,10 @@ async def site() -> AsyncIterator[Site]:
         yield site
 
 
-async def get(site: Site, tail: str = "/models", patience: float = 5) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=patience) as client:
+async def get(
+    site: Site, tail: str = "/models", patience: float = 5, tls: ssl.SSLContext | None = None
+) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=patience, verify=tls or False) as client:
         return await client.get(site.base_url + tail)
 
 
@@ -73,6 +78,8 @@ async def test_a_hanging_site_never_ends(site: Site, name: str) -> None:
         ("hang up", httpx.RemoteProtocolError),
         ("truncate", httpx.RemoteProtocolError),
         ("wrong length", httpx.RemoteProtocolError),
+        ("garbage", httpx.RemoteProtocolError),
+        ("refuse", httpx.TransportError),
     ],
 )
 async def test_a_connection_ends_early(
@@ -134,6 +141,13 @@ async def test_a_shrunken_list_keeps_the_first_rows(site: Site) -> None:
     assert [row["id"] for row in (await get(site)).json()["data"]] == ["one"]
 
 
+async def test_half_a_list_has_half_the_rows(site: Site) -> None:
+    site.models = [str(number) for number in range(10)]
+    site.faults.next(faults.half_list())
+
+    assert [row["id"] for row in (await get(site)).json()["data"]] == ["0", "1", "2", "3", "4"]
+
+
 async def test_a_cut_list_is_proper_http_and_broken_json(site: Site) -> None:
     site.faults.next(faults.cut_list())
     answer = await get(site)
@@ -148,6 +162,9 @@ async def test_a_cut_list_is_proper_http_and_broken_json(site: Site) -> None:
         ("seconds", {"retry-after": "7"}),
         ("ms", {"retry-after-ms": "7000"}),
         ("azure_ms", {"x-ms-retry-after-ms": "7000"}),
+        ("float", {"retry-after": "7.000"}),
+        ("absurd", {"retry-after": "31536000000"}),
+        ("negative", {"retry-after": "-7"}),
         ("garbage", {"retry-after": "soon"}),
         ("none", {}),
     ],
@@ -162,12 +179,13 @@ async def test_a_wait_is_asked_for_in_each_form(
     assert {name: value for name, value in answer.headers.items() if "retry" in name} == header
 
 
-async def test_a_wait_is_asked_for_as_a_date(site: Site) -> None:
-    site.faults.next(faults.rate_limited("date", 3600))
+@pytest.mark.parametrize("form", ["date", "rfc850", "asctime"])
+async def test_a_wait_is_asked_for_as_a_date(site: Site, form: faults.RetryAfter) -> None:
+    site.faults.next(faults.rate_limited(form, 3600))
     headers = (await get(site)).headers
     until, sent = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
 
-    assert abs((until - sent).total_seconds() - 3600) <= 5
+    assert (until.replace(tzinfo=sent.tzinfo) - sent).total_seconds() == 3600
 
 
 @pytest.mark.parametrize(
@@ -262,3 +280,108 @@ async def test_a_test_may_write_its_own_fault(site: Site) -> None:
     site.faults.next(lambda _, right: right._replace(status=418))
 
     assert (await get(site)).status_code == 418
+
+
+async def told(site: Site) -> int | None:
+    """Return the status of an answer on a connection of its own; None without one."""
+    try:
+        return (await get(site, patience=1)).status_code
+    except httpx.TransportError:
+        return None
+
+
+async def test_a_script_is_one_step_a_request_and_then_all_is_well(site: Site) -> None:
+    site.faults.script([faults.refuse()] * 3 + [faults.ok, faults.status(500), faults.reset()])
+    seen = [await told(site) for _ in range(8)]
+
+    assert seen == [None, None, None, 200, 500, None, 200, 200]
+    assert site.connections == 8
+    assert len(site.requests) == 5
+
+
+async def test_a_script_of_one_step_is_for_every_request_until_the_next_script(site: Site) -> None:
+    site.faults.script(faults.status(503))
+    down = [await told(site) for _ in range(3)]
+    site.faults.script(faults.refuse())
+    refused = [await told(site) for _ in range(3)]
+    site.faults.script(faults.ok)
+
+    assert (down, refused, await told(site)) == ([503] * 3, [None] * 3, 200)
+
+
+async def test_a_script_may_never_end(site: Site) -> None:
+    site.faults.script(cycle([faults.status(500), faults.ok]))
+
+    assert [await told(site) for _ in range(5)] == [500, 200, 500, 200, 500]
+
+
+async def test_a_script_may_be_a_function_of_the_request(site: Site) -> None:
+    def moody(asked: Asked, right: Answer) -> Answer:
+        return faults.status(mood)(asked, right)
+
+    site.faults.script(moody)
+    mood = 500
+    first = await told(site)
+    mood = 502
+
+    assert (first, await told(site)) == (500, 502)
+
+
+async def test_a_simulator_is_scripted_by_the_name_of_a_site() -> None:
+    async with Simulator() as simulator:
+        one, other = simulator.provider("one"), simulator.provider("other", host="127.0.0.2")
+        simulator.script("one", [faults.status(500)])
+
+        assert (await told(one), await told(other), await told(one)) == (500, 200, 200)
+        assert "//127.0.0.2:" in other.base_url
+
+
+async def test_a_window_holds_steps_and_refusals_too() -> None:
+    now = ["2026-02-01T05:00:00.000Z"]
+    async with Simulator(now=lambda: now[0]) as simulator:
+        site = simulator.provider("acme")
+        start, end = "2026-02-01T06:00:00.000Z", "2026-02-01T18:00:00.000Z"
+        site.faults.between(start, end, [faults.status(503), faults.refuse()])
+        before = await told(site)
+        now[0] = start
+        within = [await told(site) for _ in range(3)]
+        now[0] = end
+
+        assert (before, within, await told(site)) == (200, [503, None, 200], 200)
+
+
+async def test_an_open_connection_is_closed_before_the_next_is_refused(site: Site) -> None:
+    async with httpx.AsyncClient(timeout=5) as client:
+        url = f"{site.base_url}/models"
+        await client.get(url)
+        site.faults.script([faults.refuse()])
+        right = await client.get(url)
+
+        with pytest.raises(httpx.TransportError):
+            await client.get(url)
+    assert (right.status_code, right.headers["connection"]) == (200, "close")
+
+
+async def test_a_refusal_waits_for_no_request_that_is_asked_for_by_another(site: Site) -> None:
+    site.faults.next(faults.status(500), when=lambda asked: "page" in asked.query)
+    site.faults.always(faults.refuse())
+
+    assert await told(site) is None
+
+
+async def test_a_site_speaks_tls_with_a_certificate_that_changes(site: Site) -> None:
+    certificates = Certificates()
+    site.tls = certificates.good
+    site.faults.script([faults.certificate(certificates.expired), faults.hang_up()])
+
+    with pytest.raises(httpx.ConnectError, match="expired"):
+        await get(site, tls=certificates.trusting)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await get(site, tls=certificates.trusting)
+    assert (await get(site, tls=certificates.trusting)).status_code == 200
+
+
+async def test_a_redirect_to_http_names_the_same_place(site: Site) -> None:
+    site.faults.next(faults.redirect_to_http())
+
+    assert (await get(site, "/models?a=b")).headers["location"] == f"{site.base_url}/models?a=b"
