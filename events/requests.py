@@ -76,6 +76,10 @@ class Update(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Change the settings of a registered provider: the keys that are given, and no other."""
 
 
+class Rebuild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fold the log into a new generation of the catalogue, beside the one that serves."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run that a command started, or joined where it was on its way already."""
 
@@ -100,6 +104,13 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class Rebuilding(msgspec.Struct, frozen=True, kw_only=True):
+    """A new generation of the catalogue is being built; it will serve when it has caught up."""
+
+    accepted: Literal[True]
+    generation: int
+
+
 class Error(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused; *code* is one of a closed list."""
 
@@ -115,6 +126,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 COMMANDS: dict[str, type[msgspec.Struct]] = {
     "refresh": Refresh,
+    "rebuild": Rebuild,
     "check": Check,
     "alert.acknowledge": Acknowledge,
     "alert.silence": Silence,

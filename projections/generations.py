@@ -54,6 +54,14 @@ def switch(link: Path, name: str) -> None:
         os.close(folder)
 
 
+def relink(link: Path, generation: Path) -> bool:
+    """Let *link*, which was deleted, lead to *generation* again; False where anything is there."""
+    gone = not os.path.lexists(link)
+    if gone:
+        switch(link, generation.name)
+    return gone
+
+
 def delete(path: Path) -> None:
     """Delete a generation, and what SQLite keeps beside it; a reader that has it open keeps it."""
     for suffix in ("", JOURNAL, "-shm"):

@@ -16,7 +16,7 @@ from faststream import ExceptionMiddleware
 from faststream.nats import NatsMessage
 
 from events.audit import CommandAccepted, CommandRejected
-from events.requests import LARGEST, Accepted, Changed, Error, ErrorCode, Refused
+from events.requests import LARGEST, Accepted, Changed, Error, ErrorCode, Rebuilding, Refused
 from events.subjects import COMMAND
 from services import clock
 from services.logs import say
@@ -27,7 +27,7 @@ AT_ONCE = 64
 """Requests of one command that are answered at once: one that waits holds up nobody else."""
 Accept = Callable[[], Awaitable[None]]
 """Tells the audit trail that the command is carried out."""
-CarryOut = Callable[[Request, str, Accept], Awaitable[Accepted | Changed]]
+CarryOut = Callable[[Request, str, Accept], Awaitable[Accepted | Changed | Rebuilding]]
 """Carries out a request under a correlation id, having accepted it."""
 
 

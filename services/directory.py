@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOK_SECONDS = 1.0
+PROJECTOR_LOCK = "projector.lock"
+"""Held by who writes the catalogue."""
 LONGEST = 100
 """Characters of a holder's command that are told."""
 

@@ -54,6 +54,7 @@ COMMANDS = {
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
+    "rebuild": Command("rebuild", "rebuild", "Build the catalogue anew beside the one in use."),
     "backup": Command("backup", "backup", "Copy the log into a file."),
     "restore": Command("backup", "restore", "Put a log back into an empty directory or server."),
     "verify": Command("verify", "verify", "Read the log whole, and compare the catalogue with it."),

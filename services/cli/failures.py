@@ -54,6 +54,8 @@ CODES: dict[str, Code] = {
     "services.jetstream.history.NotAppended": FAILED,
     "events.codec.BrokenEvent": FAILED,
     "services.projector.boundaries.TornBatch": FAILED,
+    "services.projector.projecting.CannotWrite": FAILED,
+    "services.projector.rebuild.HistoryDiffers": FAILED,
     "projections.faults.CannotFold": FAILED,
     "projections.database.NoCatalogue": UNREACHABLE,
     "projections.database.NotACatalogue": UNREACHABLE,

@@ -1,4 +1,4 @@
-"""The projector's wiring: the catalogue's file, the check of its past, and the follower."""
+"""The projector's wiring: its lock, the generation that serves, the queries, and the commands."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from events.subjects import STREAMS
-from projections import checkpoint, database
-from projections.fold import Folder
+from events.requests import Rebuild, Rebuilding
+from services.broker import Accept, CommandRefused, Commands
 from services.config import Config
-from services.directory import DataDirectory
-from services.jetstream.history import Mark, confirm
-from services.jetstream.messages import info
-from services.process import Host, serve
-from services.projector.follow import Follower
+from services.directory import PROJECTOR_LOCK, DataDirectory
+from services.process import Broker, Host, serve
 from services.projector.queries import answering
 from services.projector.segmenting import segmenting
+from services.projector.serving import NotNow, Serving
 
 
 async def run(
@@ -29,31 +26,33 @@ async def run(
     """Keep the catalogue of *config*'s data directory at the end of the log until told to stop.
 
     With *segments*, a directory, the log is written there, too: services/jetstream/segments.py.
-    Raises NoServer where nothing listens at *url*, and what stops a projector: NotACatalogue,
-    HistoryChanged, GapInLog, TornBatch, BrokenEvent, MissingRow.
+    Raises DirectoryHeld where another projector does, NoServer where nothing listens at *url*, and
+    what stops a projector: NotACatalogue, CannotWrite, HistoryChanged, GapInLog, TornBatch,
+    BrokenEvent, MissingRow.
     """
+    directory = DataDirectory(config.data)
+    working: list[Serving] = []
+
+    async def rebuild(_: Rebuild, __: str, accept: Accept) -> Rebuilding:
+        if not working:
+            raise CommandRefused("unavailable", "the projector is starting; ask again")
+        try:
+            number = working[0].order()
+        except NotNow as error:
+            raise CommandRefused("conflict", str(error)) from error
+        await accept()
+        return Rebuilding(accepted=True, generation=number)
+
+    def commands(host: Host, broker: Broker) -> None:
+        Commands(host, broker).answer("rebuild", Rebuild, rebuild)
 
     async def work(host: Host) -> None:
-        path = DataDirectory(config.data).catalogue
-        generation = database.open_writer(path)
-        answers = AsyncExitStack()
-        try:
-            await answers.enter_async_context(answering(host.nc, path, host.clock))
-            await answers.enter_async_context(segmenting(host.nc, segments, host.clock))
-            after = checkpoint.read(generation.db)
-            states = {stream: await info(host.nc, stream) for stream in STREAMS}
-            for stream, done in after.items():
-                await confirm(host.nc, stream, done.epoch, Mark(done.seq, done.event_id))
-            epochs = {stream: state.epoch for stream, state in states.items()}
-            folder = Folder(generation.db, epochs)
-            follower = Follower(host.nc, folder, {name: done.seq for name, done in after.items()})
-            target = {stream: state.last_seq for stream, state in states.items()}
-            await follower.run(target, stop=True)
-            generation.finish()
-            await host.ready()
-            await follower.run({})
-        finally:
-            await answers.aclose()
-            generation.close()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(answering(host.nc, directory.catalogue, host.clock))
+            await stack.enter_async_context(segmenting(host.nc, segments, host.clock))
+            serving = Serving(host.nc, directory.catalogue)
+            working.append(serving)
+            await serving.run(host.ready)
 
-    await serve("projector", config, url, work)
+    with directory.lock(PROJECTOR_LOCK):
+        await serve("projector", config, url, work, commands=commands)
