@@ -18,7 +18,7 @@ from services.projector.verify import verify as examine
 
 
 def verify(*, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None) -> None:
-    """Read the whole log, fold it anew, and compare the catalogue with that.
+    """Read the log whole, and compare the catalogue with it.
 
     Exits with 1 where anything is not as it must be, and names the first thing. Runs beside
     everything else; with no server it runs one for as long as it takes.

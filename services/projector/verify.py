@@ -10,11 +10,9 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from events.envelope import MESSAGE_ID, Stored
 from events.subjects import AUDIT, STREAMS
 from projections import checkpoint, database
 from projections.checkpoint import Checkpoint
-from projections.faults import CannotFold
 from projections.fold import PROJECTION, Folder
 from projections.verify import Difference, Ids, Unsound, copied, differences, incomparable, sound
 from services.jetstream.api import NoStream
@@ -26,13 +24,11 @@ from services.jetstream.verify import (
     REBUILD,
     RESTORE,
     Finding,
-    Tell,
     beginning,
     known_again,
-    misnamed,
     whole,
 )
-from services.projector.boundaries import REMEDY, Intake, TornBatch
+from services.projector.examine import Examined
 
 Advance = Callable[[int, int], None]
 """Told how many events of how many are read."""
@@ -138,7 +134,7 @@ class _Run:
             at = Mark(mark.seq, mark.event_id)
             if wrong := await known_again(self._nc, stream, state, mark.epoch, at):
                 told.append(wrong)
-        examined = _Examined(stream, folder, mark, ids, told.append)
+        examined = Examined(stream, folder, mark, ids, told.append)
         total = sum(one.last_seq - max(one.first_seq, 1) + 1 for one in self._states.values())
         async for page in whole(
             self._nc, stream, beginning(stream, state), state.last_seq, told.append
@@ -155,7 +151,7 @@ class _Run:
             self._folded.add(stream)
         self._findings += told
 
-    async def _ending(self, examined: _Examined, last: int) -> None:
+    async def _ending(self, examined: Examined, last: int) -> None:
         """Wait for the end of a batch that was just being stored."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS
@@ -217,89 +213,6 @@ class _Run:
             for name, state in self._states.items()
         }
         return Report(self._findings, self._unproven, self._events, streams)
-
-
-class _Examined:
-    """What has been read of one stream; `follows` while it can be folded."""
-
-    def __init__(
-        self, stream: str, folder: Folder, mark: Checkpoint | None, ids: Ids, tell: Tell
-    ) -> None:
-        self.stream = stream
-        self.tell = tell
-        self.follows = True
-        self._folder = folder
-        self._until = 0 if mark is None else mark.seq
-        self._fold = mark is not None
-        self._ids = ids
-        self._intake = Intake(stream)
-        self._after: int | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether the rest of a batch is still to come."""
-        return self.follows and self._intake.open
-
-    def take(self, page: list[Stored]) -> None:
-        """Examine the next messages; what a hole tore needs no telling of its own."""
-        seen = [(stored.headers.get(MESSAGE_ID, ""), stored.seq) for stored in page]
-        for stored in page:
-            if wrong := misnamed(self.stream, stored):
-                self.tell(wrong)
-        for id_, seq, first in self._ids.repeated([one for one in seen if one[0]]):
-            text = f"{self.stream}: sequence {seq} has the id {id_} of sequence {first}"
-            self.tell(Finding(kind="id", stream=self.stream, seq=seq, message=text, remedy=RESTORE))
-        if self._after is not None and page[0].seq != self._after + 1:
-            self.follows = False
-        self._after = page[-1].seq
-        if self.follows:
-            self._followed(page)
-
-    def _followed(self, page: list[Stored]) -> None:
-        for stored in page:
-            try:
-                self._intake.add(stored)
-            except TornBatch as error:
-                self._torn(stored.seq, str(error).removesuffix(f"; {REMEDY}"))
-                return
-        ready = self._intake.take()
-        if self._fold and ready and ready[0].seq <= self._until:
-            self._folded([stored for stored in ready if stored.seq <= self._until])
-
-    def end(self) -> None:
-        """Take the end of the stream: a batch that is still open then is torn."""
-        if self.open and self._after is not None:
-            self._torn(self._after, f"{self.stream}: the last batch has no end")
-
-    def _torn(self, seq: int, why: str) -> None:
-        self.follows = False
-        text = f"{why}: the store was damaged"
-        self.tell(Finding(kind="torn", stream=self.stream, seq=seq, message=text, remedy=RESTORE))
-
-    def _folded(self, batch: list[Stored]) -> None:
-        try:
-            self._folder.fold(self.stream, batch)
-        except CannotFold:
-            self._applied(batch)
-
-    def _applied(self, batch: list[Stored]) -> None:
-        """Find the one event that cannot be applied."""
-        for stored in batch:
-            try:
-                self._folder.fold(self.stream, [stored])
-            except CannotFold as error:
-                self.follows = False
-                remedy = f"report it, if modelog wrote it; else {RESTORE}"
-                self.tell(
-                    Finding(
-                        kind="event",
-                        stream=self.stream,
-                        seq=stored.seq,
-                        message=str(error),
-                        remedy=remedy,
-                    )
-                )
-                return
 
 
 def _row(found: Difference, remedy: str) -> Finding:
