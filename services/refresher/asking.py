@@ -46,6 +46,14 @@ class Asking:
         left = await self._waits.left(watched.name, fingerprint(watched.name, secrets))
         return 0.0 if left is None else left.seconds
 
+    async def another_credential(self, watched: Watched) -> bool:
+        """Tell whether the provider's secrets are others than those it was asked with last."""
+        try:
+            secrets = await secrets_of(watched.settings)
+        except KeyUnavailable:
+            return False
+        return fingerprint(watched.name, secrets) != watched.credential
+
     async def ask(self, watched: Watched, *, force: bool, deadline: float) -> Asked:
         """Fetch the whole list of *watched* within *deadline* seconds of the clock.
 
@@ -58,7 +66,9 @@ class Asking:
         except KeyUnavailable as error:
             return Asked(0, failure=Failure(class_="credential", message=str(error)))
         plan = watched.schedule
-        credential = fingerprint(watched.name, secrets)
+        watched.credential = credential = fingerprint(watched.name, secrets)
+        if not force and (unchanged := watched.seen_unchanged(self._clock.now())) is not None:
+            return Asked(0, fetched=unchanged)
         if (left := await self._waits.left(watched.name, credential)) is not None:
             return Asked(0, failure=_not_yet(watched.name, left))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from datetime import datetime
 
+from events.audit import RefreshReason
 from services.process import Host
 from services.refresher.asking import Asking
 from services.refresher.flights import Flights
 from services.refresher.known import last_outcome
 from services.refresher.turns import Turns
+from services.refresher.vitals import Vitals
 from services.refresher.watched import Watched
 from services.schedule import next_tick, ticks
 from services.seats import Seats, Taken
@@ -22,11 +25,14 @@ LOOK = 60.0
 class Keeping:
     """What all the schedules of a process share."""
 
-    def __init__(self, host: Host, asking: Asking, seats: Seats, turns: Turns) -> None:
+    def __init__(
+        self, host: Host, asking: Asking, seats: Seats, turns: Turns, vitals: Vitals
+    ) -> None:
         self._host = host
         self._asking = asking
         self._seats = seats
         self._turns = turns
+        self._vitals = vitals
 
     async def keep(self, watched: Watched, flights: Flights) -> None:
         """Refresh one provider at each of its ticks, whenever this process holds its seat.
@@ -37,15 +43,20 @@ class Keeping:
             while True:
                 taken = await seat.taken()
                 schedule = asyncio.create_task(self._schedule(watched, flights, taken))
+                recovery = asyncio.create_task(self._recovery(watched, flights))
                 over = asyncio.create_task(taken.lease.over.wait())
                 try:
-                    await asyncio.wait((schedule, over), return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(
+                        (schedule, recovery, over), return_when=asyncio.FIRST_COMPLETED
+                    )
                 finally:
                     over.cancel()
                     schedule.cancel()
-                    await asyncio.wait((schedule,))
-                if not schedule.cancelled():
-                    schedule.result()  # raises: a schedule has no other end
+                    recovery.cancel()
+                    await asyncio.wait((schedule, recovery))
+                for task in (schedule, recovery):
+                    if not task.cancelled():
+                        task.result()  # raises: neither has another end
 
     async def _schedule(self, watched: Watched, flights: Flights, taken: Taken) -> None:
         due = taken.early or taken.lease.sole
@@ -60,10 +71,24 @@ class Keeping:
         )
         doubtful = True
         async for _ in grid:
-            if doubtful:
-                await self._wait(watched)
-            outcome = await asyncio.shield(flights.request(reason="schedule").ended)
+            gate = self._vitals.gate(watched.name)
+            reason: RefreshReason = "schedule"
+            if gate == "blocked" and await self._asking.another_credential(watched):
+                gate, reason = "run", "credential"
+            if gate in {"down", "blocked"}:
+                self._vitals.skip(watched.name, gate)
+                continue
+            async with self._vitals.panic if gate == "panic" else nullcontext():
+                if doubtful:
+                    await self._wait(watched)
+                outcome = await asyncio.shield(flights.request(reason=reason).ended)
             doubtful = outcome.error is not None
+
+    async def _recovery(self, watched: Watched, flights: Flights) -> None:
+        """Refresh a provider soon after it can be used again, whatever its schedule says."""
+        while True:
+            await self._vitals.recovered(watched.name)
+            await asyncio.shield(flights.request(reason="recovery").ended)
 
     async def _overdue(self, watched: Watched) -> bool:
         """Tell whether a tick has passed since the last run began."""

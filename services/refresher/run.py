@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 
 from events.audit import RefreshOutcome
+from events.codec import Event
 from events.decide.providers import Registry, Settings
+from events.health import CheckCompleted
 from events.requests import Accepted, Changed, Refresh, Register, Unregister, Update
 from services.broker import Accept, CommandRefused, Commands
 from services.calls.call import client
 from services.calls.limits import Limits
 from services.config import Config
 from services.jetstream.bell import hang
+from services.jetstream.hear import hear
 from services.jetstream.lease import Leases
 from services.process import Broker, Host, serve
 from services.refresher.asking import Asking
@@ -26,6 +29,7 @@ from services.refresher.keeping import KIND, Keeping
 from services.refresher.orders import Orders
 from services.refresher.snapshot import FILE
 from services.refresher.turns import Turns
+from services.refresher.vitals import Vitals
 from services.refresher.watched import Watched
 from services.registered import registered
 from services.seats import Seats
@@ -44,9 +48,11 @@ class Refresher:
         leases = Leases(host.nc, host.instance)
         self.turns = Turns(host, asking, leases)
         self._seats = Seats(leases, host.name, KIND)
-        self._keeping = Keeping(host, asking, self._seats, self.turns)
+        self.vitals = Vitals(host)
+        self._keeping = Keeping(host, asking, self._seats, self.turns, self.vitals)
         self._enrichment: Enrichment | None = None
         self._enriching: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Watched] = {}
         self._flights: dict[str, Flights] = {}
@@ -78,6 +84,7 @@ class Refresher:
         for name, settings in registry.items():
             if settings.enabled and name not in self._watched:
                 self._watch(settings)
+        self.vitals.enabled = list(self._watched)
 
     def _watch(self, settings: Settings) -> None:
         watched = Watched(settings)
@@ -88,6 +95,25 @@ class Refresher:
         self._flights[settings.name] = flights
         task = asyncio.create_task(self._keeping.keep(watched, flights))
         self._tasks[settings.name] = self.mind(task)
+
+    async def listen(self) -> None:
+        """Hear of providers' health, and of the lists that checks see."""
+        await self.vitals.listen()
+        self._following = self.mind(asyncio.create_task(self.vitals.follow()))
+        await hear(self._host.nc, "modelog.audit.check.>", self._checked)
+
+    def _checked(self, event: Event, _: Mapping[str, str]) -> None:
+        """Refresh now where a check has seen another list than the last one."""
+        if not isinstance(event, CheckCompleted):
+            return
+        watched = self._watched.get(event.provider)
+        if watched is None or not watched.saw(event):
+            return
+        if self._seats.under(self._host, watched.name) is None:
+            return
+        ticket = self._flights[watched.name].request(reason="schedule")
+        if not ticket.joined:
+            ticket.ended.add_done_callback(partial(_restless, watched))
 
     def _ended(self, task: asyncio.Task[None] | asyncio.Task[RefreshOutcome]) -> None:
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
@@ -117,13 +143,22 @@ class Refresher:
 
     async def stop(self) -> None:
         """End every task: runs get a moment to end by themselves, then they are cancelled."""
-        for task in (*self._tasks.values(), *filter(None, [self._enriching])):
+        for task in (*self._tasks.values(), *filter(None, [self._enriching, self._following])):
             task.cancel()
         flying = [flights.landed() for flights in self._flights.values()]
         if flying:
             await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
         await asyncio.gather(*(self.let_go(name) for name in list(self._watched)))
         await asyncio.gather(self.turns.stop(), self._seats.stop())
+
+
+def _restless(watched: Watched, ended: asyncio.Task[RefreshOutcome]) -> None:
+    """Take note where another body was the same list: it changes at every look."""
+    if ended.cancelled() or ended.exception() is not None:
+        return
+    outcome = ended.result()
+    changes = outcome.added + outcome.updated + outcome.missing + outcome.removed
+    watched.restless = outcome.error is None and not changes and not outcome.not_modified
 
 
 async def run(config: Config, url: str, *, load: Load) -> None:
@@ -174,6 +209,7 @@ async def run(config: Config, url: str, *, load: Load) -> None:
                 clock=host.clock,
             )
             refresher.enrich(enrichment)
+            await refresher.listen()
 
             def reload() -> Config:
                 loaded = load()

@@ -40,13 +40,19 @@ class Turns:
         """Wait for the turn of *run*, and run it to its outcome; raises what `refresh` raises."""
         lease = await self._turn(watched.name, run)
         try:
-            if not lease.sole:
+            if not lease.sole and not await self._sole(watched):
                 async with watched.turn:
                     watched.forget()
                 await self._tell(watched.name)
+            watched.last_run = run.run_id
             return await refresh(self._host.under(lease), self._asking, watched, run)
         finally:  # who joins a run joins no lease that is given back
             self._releases[watched.name] = asyncio.create_task(lease.release())
+
+    async def _sole(self, watched: Watched) -> bool:
+        """Tell whether nobody has run the provider since: monitors take the same lease."""
+        started = await last_outcome(self._host.nc, watched.name, ("started",))
+        return started is not None and getattr(started.event, "run_id", "") == watched.last_run
 
     async def stop(self) -> None:
         """Wait until every lease is given back; called when nothing flies any more."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import NamedTuple
 
-from events.base import Instant, ProviderName
+from events.base import Instant, ProviderName, elapsed
 from events.decide.drift import Shape, drifted
 from events.decide.enrichment import Enrich, plain
 from events.decide.known import Known
 from events.decide.models import Policy
 from events.decide.providers import Settings
+from events.health import CheckCompleted
 from events.observation import Observation
 from events.providers import ProviderSchemaChanged
+from services.calls.call import Outcome
 from services.calls.pages import Fetched, Validators
 from services.config import Schedule
+from services.health_settings import Health
 from services.providers import DIALECTS, Dialect
 from services.providers.recall import Recall
 from services.providers.table import BUILTIN
@@ -34,6 +38,7 @@ class Watched:
         """Nothing is read yet."""
         self.settings = settings
         self.schedule = Schedule.from_settings(settings)
+        self.health = Health.from_settings(settings)
         self.dialect: Dialect = DIALECTS[settings.dialect]
         self.known: Known | None = None
         self.seq = 0
@@ -44,6 +49,41 @@ class Watched:
         self.turn = asyncio.Lock()
         self.recall = Recall()
         self.shape: Shape | None = None
+        self.credential = ""
+        self.last_run = ""
+        self.checked: CheckCompleted | None = None
+        self.restless = False
+
+    def seen_unchanged(self, now: Instant) -> Fetched | None:
+        """Return the last list where a check has just seen that it is still the same."""
+        check, listing = self.checked, self.listing
+        if check is None or listing is None or check.list_ is None:
+            return None
+        half = timedelta(seconds=self.health.interval / 2)
+        sha256 = listing.validators.sha256
+        same = check.list_.complete and sha256 is not None and sha256[:32] == check.list_.sha256
+        if not same or elapsed(check.at, now) >= half:
+            return None
+        return Fetched(
+            Outcome("ok", "OK", 200),
+            complete=True,
+            not_modified=True,
+            validators=listing.validators,
+        )
+
+    def saw(self, check: CheckCompleted) -> bool:
+        """Take note of a check; tell whether the list it saw is another one than ours.
+
+        A list whose body is another at every look says nothing by that: it is *restless*.
+        """
+        before, self.checked = self.checked, check
+        seen = check.list_
+        if seen is None or seen.sha256 is None or not seen.complete or self.listing is None:
+            return False
+        if before is not None and before.list_ is not None:
+            self.restless &= before.list_.sha256 != seen.sha256
+        sha256 = self.listing.validators.sha256
+        return not self.restless and sha256 is not None and sha256[:32] != seen.sha256
 
     def forget(self) -> None:
         """Another process has run it: what the log says of it is to be read anew."""
