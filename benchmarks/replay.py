@@ -87,7 +87,8 @@ def write(folder: Path, messages: list[Message]) -> float:
             about = (event.provider, event.model.id)
             rest = ("listed", event.at, event.at, None, seq)
             models.append((*about, *row(event.model), *rest))
-            version = (*about, seq, None, event.at, None, "added", "[]", message.payload.decode())
+            told = ("added", "[]", message.payload.decode())
+            version = (*about, seq, None, event.at, None, *told, 0, 0.0, "active", None, 0, None)
             versions.append(version)
         elif isinstance(event, CapabilityGained | CapabilityLost):
             capabilities.append((event.provider, f"{event.model_id}-{seq}", "any"))
@@ -97,7 +98,7 @@ def write(folder: Path, messages: list[Message]) -> float:
     began = time.perf_counter()
     for rows, sql in (
         (models, f"INSERT OR REPLACE INTO models VALUES ({places})"),  # noqa: S608 - ours
-        (versions, "INSERT INTO model_history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+        (versions, f"INSERT INTO model_history VALUES (?{14 * ', ?'})"),  # noqa: S608 - ours
         (capabilities, "INSERT INTO model_capabilities VALUES (?, ?, ?)"),
     ):
         for start in range(0, len(rows), 1_000):

@@ -17,7 +17,7 @@ from events.models import (
     ModelReturned,
     ModelUpdated,
 )
-from events.record import ModelRecord
+from events.record import CAPABILITIES, MODALITIES, ModelRecord
 from projections.faults import one_row
 
 DDL = """
@@ -45,6 +45,7 @@ CREATE TABLE models (
   price_output REAL,
   lifecycle_state TEXT NOT NULL,
   retires_on TEXT,
+  traits INTEGER NOT NULL,
   availability TEXT NOT NULL CHECK (availability IN ('listed', 'missing')),
   first_seen_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
@@ -62,9 +63,8 @@ CREATE TABLE model_capabilities (
 
 INDEXES = """
 CREATE INDEX models_by_id ON models (id);
-CREATE INDEX models_by_context ON models (context_window);
-CREATE INDEX models_by_price ON models (price_input);
-CREATE INDEX models_by_lifecycle ON models (lifecycle_state, retires_on);
+CREATE INDEX models_by_filter ON models (provider, id, context_window, price_input,
+  lifecycle_state, retires_on, availability, traits);
 CREATE INDEX capabilities_by_name ON model_capabilities (capability, provider, model_id);
 """
 
@@ -91,7 +91,7 @@ RECORD = (
     "name", "owned_by", "family", "description", "created", "knowledge_cutoff", "context_window",
     "max_input_tokens", "max_output_tokens", "open_weights", "input_modalities",
     "output_modalities", "capabilities", "prices", "lifecycle", "aliases", "sources",
-    "price_input", "price_output", "lifecycle_state", "retires_on",
+    "price_input", "price_output", "lifecycle_state", "retires_on", "traits",
 )  # fmt: skip
 """The columns that say what is known of a model."""
 
@@ -173,7 +173,23 @@ def row(record: ModelRecord) -> tuple[Any, ...]:
         float(prices["output"]) if "output" in prices else None,
         lifecycle.state,
         lifecycle.retires_on,
+        traits(record),
     )
+
+
+TRAITS = {name: 1 << place for place, name in enumerate((*CAPABILITIES, *MODALITIES))}
+"""The bit of each word for what a model can do, and for what goes in or comes out."""
+
+
+def traits(record: ModelRecord) -> int:
+    """Return the bits of `TRAITS` that are known of *record*: a filter reads them from an index."""
+    known = 0
+    for name, true in record.capabilities.items():
+        if true:
+            known |= TRAITS.get(name, 0)
+    for name in (*record.input_modalities, *record.output_modalities):
+        known |= TRAITS.get(name, 0)
+    return known
 
 
 def _json(value: object) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from projections.history import AS_OF
-from projections.models import FULL_TEXT, TOKENIZE
+from projections.history import AS_OF, VERSIONS
+from projections.models import FULL_TEXT, TOKENIZE, TRAITS
 from projections.rows import Ask, Model, columns
 
 SORTS = (
@@ -59,12 +59,6 @@ class ModelFilter(msgspec.Struct, frozen=True, kw_only=True):
         return (self.text or "").split()
 
 
-_HAS = (
-    "EXISTS (SELECT 1 FROM model_capabilities AS c"
-    " WHERE c.provider = m.provider AND c.model_id = m.id AND c.capability = ?)"
-)
-_HAD = "json_extract(m.capabilities, ?) = 1"
-_SPEAKS = "EXISTS (SELECT 1 FROM json_each({}) WHERE value = ?)"
 _WORDS = "models_fts MATCH ?"
 _FOUND = "models_fts JOIN models AS m ON m.rowid = models_fts.rowid"
 
@@ -76,7 +70,9 @@ class Query(NamedTuple):
     parameters: list[Any]
 
 
-def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
+def select(
+    wanted: ModelFilter, as_of: int | None = None, among: Sequence[int] | None = None
+) -> Query:
     """Return the query for *wanted*, now or as of a sequence.
 
     Its rows have the columns of `Model`, and behind them the rank of the words where it is the
@@ -84,27 +80,35 @@ def select(wanted: ModelFilter, as_of: int | None = None) -> Query:
     sequence, text is looked for in what `found` indexes. Raises ValueError for a sort that there is
     none of.
     """
-    live = as_of is None
-    words = live and bool(wanted.words)
+    words = as_of is None and bool(wanted.words)
     ranked = words and wanted.sort is None
-    source = _FOUND if words else f"{'models' if live else AS_OF} AS m"
-    parameters: list[Any] = [] if live else [as_of, as_of]
-    conditions = []
-    for condition, values in _conditions(wanted, live=live):
-        conditions.append(condition)
-        parameters = [*parameters, *values]
+    table, number = ("models", "m.rowid") if as_of is None else (VERSIONS, "m.seq")
+    conditions: list[tuple[str, list[Any]]] = []
+    if as_of is not None:
+        conditions.append((AS_OF, [as_of, as_of]))
+    if among is not None:
+        listed = msgspec.json.encode(among).decode()
+        conditions.append(("m.seq IN (SELECT value FROM json_each(?))", [listed]))
+    conditions += _conditions(wanted, live=as_of is None)
     if wanted.after is not None:
-        condition, values = _behind(wanted.after, wanted.sort, ranked=ranked)
-        conditions.append(condition)
-        parameters = [*parameters, *values]
+        conditions.append(_behind(wanted.after, wanted.sort, ranked=ranked))
+    where = " AND ".join(condition for condition, _ in conditions) or "TRUE"
+    parameters = [value for _, values in conditions for value in values]
     order = _order(wanted.sort, ranked=ranked)
     rank = ", models_fts.rank" if ranked else ""
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows, source = columns(Model, "m"), _FOUND if words else f"{table} AS m"
+    end = f"WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
+    if wanted.limit is None:
+        sql = f"SELECT {rows}{rank} FROM {source} {end}"  # noqa: S608 - built of our own words
+        return Query(sql, [*parameters, -1, wanted.offset])
+    # a page is looked for in an index that holds all it needs, and only then are its rows read
     sql = (
-        f"SELECT {columns(Model, 'm')}{rank} FROM {source}{where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - built of our own words
+        f"WITH page AS (SELECT {number} AS n{rank} FROM {source} {end})"  # noqa: S608 - as above
+        f" SELECT {rows}{rank and ', page.rank'}"
+        f" FROM page CROSS JOIN {table} AS m ON {number} = page.n"
+        f" ORDER BY {order.replace('models_fts.', 'page.')}"
     )
-    limit = -1 if wanted.limit is None else wanted.limit
-    return Query(sql, [*parameters, limit, wanted.offset])
+    return Query(sql, [*parameters, wanted.limit, wanted.offset])
 
 
 def found(
@@ -115,65 +119,73 @@ def found(
     Raises ValueError for a sort that there is none of.
     """
     if as_of is None or not wanted.words:
-        query = select(wanted, as_of)
-        width = len(Model.__struct_fields__)
-        by = wanted.sort and Model.__struct_fields__.index(wanted.sort.removeprefix("-"))
-        for row in ask(*query):
-            key = row[width] if len(row) > width else by and row[by]
-            yield Place(key, row[0], row[1]), row[:width]
+        yield from _placed(ask, select(wanted, as_of), wanted.sort)
         return
-    # all models of that time are indexed, then the other wishes are looked for among the found
-    every = list(ask(*select(ModelFilter(), as_of)))
-    rank = {every[number][:2]: place for place, number in enumerate(_ranked(every, wanted.words))}
+    # the words of that time are indexed, then the other wishes are looked for among what has them
+    ranked = {seq: place for place, seq in enumerate(_ranked(ask, wanted.words, as_of))}
     plain = msgspec.structs.replace(wanted, text=None, limit=None, offset=0)
-    after = wanted.after
     if wanted.sort is None:
         plain = msgspec.structs.replace(plain, after=None)
-    rows = [one for one in found(ask, plain, as_of) if one[1][:2] in rank]
+    rows = list(_placed(ask, select(plain, as_of, list(ranked)), wanted.sort))
     if wanted.sort is None:
-        placed = [(Place(rank[row[:2]], row[0], row[1]), row) for _, row in rows]
+        after, seq = wanted.after, Model.__struct_fields__.index("seq")
+        placed = [(place._replace(key=ranked[row[seq]]), row) for place, row in rows]
         rows = sorted(one for one in placed if after is None or one[0] > after)
     end = None if wanted.limit is None else wanted.offset + wanted.limit
     yield from rows[wanted.offset : end]
 
 
-def _ranked(rows: Iterable[tuple[Any, ...]], wanted: list[str]) -> list[int]:
-    """Return the places of those *rows* of `Model` that have all words *wanted*, best first.
+def _placed(ask: Ask, query: Query, sort: str | None) -> Iterator[tuple[Place, tuple[Any, ...]]]:
+    width = len(Model.__struct_fields__)
+    by = None if sort is None else Model.__struct_fields__.index(sort.removeprefix("-"))
+    for row in ask(*query):
+        beside = row[width] if len(row) > width else None
+        key = beside if by is None else row[by]
+        yield Place(key, row[0], row[1]), row[:width]
+
+
+def _ranked(ask: Ask, wanted: list[str], as_of: int) -> list[int]:
+    """Return the sequences of the versions then valid that have all words *wanted*, best first.
 
     They are indexed for this one question, as `models_fts` indexes the models of now.
     """
-    places = [Model.__struct_fields__.index(column) for column in FULL_TEXT]
-    words = ", ".join(FULL_TEXT)
+    words, places = ", ".join(FULL_TEXT), ", ".join("?" * (2 + len(FULL_TEXT)))
+    rows = ask(
+        f"SELECT seq, {words} FROM {VERSIONS} AS m WHERE {AS_OF} ORDER BY provider, id",  # noqa: S608 - ours
+        (as_of, as_of),
+    )
     db = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        db.execute(f"CREATE VIRTUAL TABLE models_fts USING fts5({words}, tokenize='{TOKENIZE}')")
-        db.executemany(
-            f"INSERT INTO models_fts (rowid, {words}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - ours
-            ((number, *(row[place] for place in places)) for number, row in enumerate(rows)),
+        db.execute(
+            "CREATE VIRTUAL TABLE models_fts USING"
+            f" fts5(seq UNINDEXED, {words}, tokenize='{TOKENIZE}')"
         )
-        found = db.execute(
-            f"SELECT rowid FROM models_fts WHERE {_WORDS} ORDER BY rank, rowid",  # noqa: S608 - ours
-            [phrases(wanted)],
-        ).fetchall()
+        db.execute("BEGIN")
+        db.executemany(
+            f"INSERT INTO models_fts (rowid, seq, {words}) VALUES ({places})",  # noqa: S608 - ours
+            ((number, *row) for number, row in enumerate(rows)),
+        )
+        return [
+            seq
+            for (seq,) in db.execute(
+                f"SELECT seq FROM models_fts WHERE {_WORDS} ORDER BY rank, rowid",  # noqa: S608 - ours
+                [phrases(wanted)],
+            )
+        ]
     finally:
         db.close()
-    return [number for (number,) in found]
 
 
 def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[Any]]]:
     for column, text in (("m.provider = ?", wanted.provider), ("m.id = ?", wanted.id)):
         if text is not None:
             yield column, [text]
-    for capability in wanted.capability_all:
-        yield _has(live=live), [_named(capability, live=live)]
+    for one in wanted.capability_all:
+        yield "m.traits & ? <> 0", [TRAITS.get(one, 0)]
     if wanted.capability_any:
-        each = " OR ".join([_has(live=live)] * len(wanted.capability_any))
-        yield f"({each})", [_named(one, live=live) for one in wanted.capability_any]
+        yield "m.traits & ? <> 0", [sum({TRAITS.get(one, 0) for one in wanted.capability_any})]
     if wanted.modality is not None:
-        either = " OR ".join(
-            _SPEAKS.format(column) for column in ("m.input_modalities", "m.output_modalities")
-        )
-        yield f"({either})", [wanted.modality] * 2
+        yield "m.traits & ? <> 0", [TRAITS.get(wanted.modality, 0)]
     for column, bound in (
         ("m.context_window >= ?", wanted.min_context),
         ("m.price_input <= ?", wanted.max_input_price),
@@ -185,14 +197,6 @@ def _conditions(wanted: ModelFilter, *, live: bool) -> Iterator[tuple[str, list[
             yield column, [bound]
     if live and wanted.words:
         yield _WORDS, [phrases(wanted.words)]
-
-
-def _has(*, live: bool) -> str:
-    return _HAS if live else _HAD
-
-
-def _named(capability: str, *, live: bool) -> str:
-    return capability if live else f'$."{capability}"'
 
 
 def phrases(words: list[str]) -> str:

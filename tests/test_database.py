@@ -100,8 +100,9 @@ def test_indexes_and_words_are_added_when_a_generation_is_finished(tmp_path: Pat
     assert finished(db)
     indexes = db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'").fetchall()
     assert {
-        "refreshes_by_provider", "models_by_id", "models_by_price", "capabilities_by_name",
+        "refreshes_by_provider", "models_by_id", "models_by_filter", "capabilities_by_name",
         "history_by_model", "history_by_id", "history_by_end",
+        "history_by_filter",
     } <= {name for (name,) in indexes}  # fmt: skip
     generation.close()
 
@@ -133,7 +134,8 @@ def test_finishing_is_done_whole_or_not_at_all(tmp_path: Path) -> None:
 PAST = """
 WITH RECURSIVE n (seq) AS (VALUES (2) UNION ALL SELECT seq + 1 FROM n WHERE seq <= ?)
 INSERT INTO model_history
-SELECT 'p', 'm-' || (seq % 50), seq, seq + 50, 'at', 'at', 'updated', '[]', '{}' FROM n
+SELECT 'p', 'm-' || (seq % 50), seq, seq + 50, 'at', 'at', 'updated', '[]', '{}',
+  NULL, NULL, 'active', NULL, 0, NULL FROM n
 """
 
 
