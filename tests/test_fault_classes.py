@@ -246,6 +246,7 @@ async def test_what_a_provider_does_has_its_class(
     assert said(outcome) == (row.class_, GROUP[row.class_], row.retry_after)
     assert row.status in {None, outcome.status}
     assert (outcome.message == "") == (row.class_ == "ok")
+    assert not row.bounds or 100 <= outcome.latency_ms < 2000
 
 
 async def test_what_was_not_modified_is_a_list(http: Client, site: Site) -> None:
@@ -279,6 +280,7 @@ async def test_a_connection_that_is_not_taken(http: Client) -> None:
         outcome = await ask(http, url, connect_timeout=0.2)
 
     assert said(outcome) == ("timeout_connect", "FAIL", None)
+    assert outcome.message == "no connection to 127.0.0.1 within 0.2 s"
 
 
 @pytest.mark.parametrize(

@@ -179,19 +179,6 @@ async def reset(writer: asyncio.StreamWriter) -> None:
     await _reset(writer)
 
 
-def reset_after(data: bytes) -> Act:
-    """Send *data*, and then a reset."""
-
-    @act
-    async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
-        await asyncio.sleep(0.05)  # a reset discards what has not been read yet
-        await _reset(writer)
-
-    return write
-
-
 async def _reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
