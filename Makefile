@@ -62,6 +62,7 @@ bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decide.py
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/catalogue.py
 
 docs: setup ## write docs/ anew from the code
 	$(BIN)/python docs/generate.py

@@ -311,10 +311,8 @@ async def compare(opened: Catalogue, nc: Client, path: Path, size: int) -> None:
     models = opened.search()
     plain = {(one.provider, one.id): one for one in models}
     prices = litellm(models, path)
-    size = path.stat().st_size
-    print(
-        f"{size / 1e6:,.0f} MB: {size / len(models):,.0f} bytes a model, {size / seq:,.0f} an event"
-    )
+    each, event = size / len(models), size / seq
+    print(f"{size / 1e6:,.0f} MB: {each:,.0f} bytes a model, {event:,.0f} an event")
     print(f"{len(models):,} models, {seq:,} facts; milliseconds, p50 and p99; pages of {PAGE}")
     print(f"{'':24}{'rows':>5} {'Python':>17} {'over NATS':>17} {'as of':>17} {'a dict':>17}")
 
