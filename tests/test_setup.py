@@ -28,7 +28,8 @@ pytestmark = pytest.mark.nats
 
 LEASES = "KV_modelog_lease"
 STATE = "KV_modelog_state"
-ALL = (*STREAMS, LEASES, STATE)
+SNAPSHOTS = "OBJ_modelog_snapshots"
+ALL = (*STREAMS, LEASES, STATE, SNAPSHOTS)
 DAYS_400 = 400 * 86_400.0
 
 ADDED_BY_THE_SERVER = {

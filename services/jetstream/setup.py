@@ -20,10 +20,12 @@ from services.jetstream.streams import (
     LEASES,
     RESTORING_KEY,
     SCHEMA_KEY,
+    SNAPSHOTS,
     STATE,
     audit,
     bucket,
     facts,
+    objects,
 )
 
 API_LEVEL = 2
@@ -109,6 +111,7 @@ async def ensure(
         facts(epoch, new_id(), replicas),
         audit(epoch, replicas, audit_max_age),
         *(bucket(name, replicas) for name in (LEASES, STATE)),
+        objects(SNAPSHOTS, replicas),
     ]
     done: dict[str, Done] = {}
     found: dict[str, dict[str, Any]] = {}

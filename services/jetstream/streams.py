@@ -9,6 +9,7 @@ from events.subjects import AUDIT, AUDIT_SUBJECTS, FACT_SUBJECTS, FACTS, PUBLIC,
 SECOND = 1_000_000_000
 LEASES = "modelog_lease"
 STATE = "modelog_state"
+SNAPSHOTS = "modelog_snapshots"
 SCHEMA = "1"
 AUDIT_WINDOW = 600 * SECOND
 
@@ -97,4 +98,28 @@ def bucket(name: str, replicas: int = 1) -> dict[str, Any]:
         "allow_direct": False,
         "allow_msg_ttl": True,
         "subject_delete_marker_ttl": 0,
+    }
+
+
+def objects(name: str, replicas: int = 1) -> dict[str, Any]:
+    """Return the create request of an object store: chunks, and a message of each object's own."""
+    return {
+        "name": f"OBJ_{name}",
+        "subjects": [f"$O.{name}.C.>", f"$O.{name}.M.>"],
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": replicas,
+        "discard": "new",
+        "max_age": 0,
+        "max_msgs": -1,
+        "max_msgs_per_subject": -1,
+        "max_bytes": -1,
+        "max_consumers": -1,
+        "max_msg_size": -1,
+        "duplicate_window": 120 * SECOND,
+        "compression": "none",
+        "deny_delete": True,
+        "deny_purge": False,
+        "allow_rollup_hdrs": True,
+        "allow_direct": True,
     }
