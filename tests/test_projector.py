@@ -7,16 +7,14 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 from nats.aio.client import Client
 
-from events.codec import FactEvent
-from events.models import ModelAdded, ModelUpdated
+from events.models import ModelUpdated
 from events.record import ModelRecord
 from events.subjects import AUDIT, FACTS
 from projections import Catalogue
@@ -25,84 +23,18 @@ from projections.fold import Folder
 from services.clock import new_id
 from services.jetstream import streams
 from services.jetstream.api import ask, stream_info
-from services.jetstream.append import Log
 from services.jetstream.messages import info
 from services.jetstream.server import Server
 from services.projector.follow import Follower
-from services.projector.replay import replay
 from tests.support.catalogues import facts_alone, rows
-from tests.support.cli import Answer, modelog
-from tests.support.logs import ACME, FACTS_TOLD, sealed, tell
-from tests.support.nats import connected, killed, running, until
-from tests.support.processes import Process, spawned
-from tests.support.refreshing import audit, configuration, eventually, told
+from tests.support.logs import ACME, FACTS_TOLD, tell
+from tests.support.nats import connected, killed, running
+from tests.support.projected import AT, Projected, added, append
+from tests.support.refreshing import audit, eventually, told
 
 pytestmark = [pytest.mark.nats, pytest.mark.process]
 
 COUNT = "SELECT count(*) FROM models WHERE provider = 'big'"
-AT = "2026-04-01T00:00:00.000Z"
-
-
-def added(*ids: str, provider: str = "acme") -> list[FactEvent]:
-    return [
-        ModelAdded(at=AT, provider=provider, model=ModelRecord(id=id_, name=id_)) for id_ in ids
-    ]
-
-
-async def append(nc: Client, facts: list[FactEvent], provider: str = "acme") -> int:
-    """Append *facts* as one batch; return their last sequence."""
-    log = await Log.open(nc)
-    expected = await log.last("model", provider)
-    done = await log.append(sealed(facts), family="model", provider=provider, expected=expected)
-    return done.last
-
-
-class Projected:
-    """A data directory, its log's server, and the projector over it."""
-
-    def __init__(self, folder: Path, nc: Client, url: str) -> None:
-        self.folder = folder
-        self.nc = nc
-        self.env = {"MODELOG_NATS_URL": url}
-        self.data = folder / ".modelog"
-        self.link = self.data / "catalogue.db"
-        (folder / "modelog.toml").write_text(configuration())
-
-    @asynccontextmanager
-    async def projector(self) -> AsyncIterator[Process]:
-        async with spawned(self.folder, "run", "projector", env=self.env) as process:
-            await process.line(" ready ")
-            yield process
-
-    async def halts(self) -> Answer:
-        """Run the projector until it stops by itself."""
-        words = ("run", "projector")
-        return await asyncio.to_thread(modelog, *words, cwd=self.folder, env=self.env)
-
-    async def once(self) -> None:
-        """Let the projector catch up, and stop it."""
-        async with self.projector() as process:
-            assert await process.stop() == 0
-
-    def seq(self, stream: str = FACTS) -> int:
-        with Catalogue.open(self.link) as catalogue:
-            found = catalogue.checkpoint().get(stream)
-            return found.seq if found else 0
-
-    async def reached(self, seq: int, stream: str = FACTS) -> None:
-        await until(lambda: self.link.exists() and self.seq(stream) >= seq)
-
-    async def fresh(self) -> Path:
-        """Fold the whole log into a file of its own."""
-        target = self.folder / "fresh.db"
-        await replay(self.nc, target, 1 << 40, lambda _done, _total: None)
-        return target
-
-
-@pytest.fixture
-async def projected(nats_server: Server, nc: Client, tmp_path: Path) -> Projected:
-    await tell(nc)
-    return Projected(tmp_path, nc, nats_server.url)
 
 
 async def test_it_catches_up_and_follows(projected: Projected) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from events.subjects import AUDIT, STREAMS
 from projections import checkpoint
-from projections.database import Damaged, Generation, create, open_writer
+from projections.database import Damaged, Generation, create, finished, open_writer
 from projections.generations import delete, serving
 from projections.upkeep import counts
 from projections.verify import AUDIT_OWNED
@@ -127,7 +127,7 @@ async def rebuild(nc: Client, link: Path, advance: Advance) -> Rebuilt:
     For who holds the projector's lock. Raises what following raises, HistoryDiffers and Damaged.
     """
     old = await opened(nc, link)
-    if not old.serves:  # it is the new one
+    if not (old.serves and finished(old.db)):  # it is the new one
         return await _served(nc, old, None, advance)
     try:
         live = await Projecting.begin(nc, old)

@@ -19,13 +19,13 @@ SQLite cannot shorten it while a reader holds its beginning: it then grows by al
 """
 
 
-async def watch(generation: Generation, *, large: int = LARGE_JOURNAL) -> None:
+async def watch(generation: Generation) -> None:
     """Return when *generation* is not the one to write any more: deleted, replaced or succeeded.
 
     A link that was deleted alone is made again.
     """
     journal = generation.path.with_name(generation.path.name + JOURNAL)
-    told, changes = large, -1
+    told, changes = LARGE_JOURNAL, -1
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if generation.lost:
@@ -45,5 +45,5 @@ async def watch(generation: Generation, *, large: int = LARGE_JOURNAL) -> None:
             who = "a reader holds it; end its transaction"
             say("large journal", level=logging.WARNING, file=journal, bytes=bytes_, why=who)
             told = 2 * bytes_
-        elif bytes_ < large:
-            told = large
+        elif bytes_ < LARGE_JOURNAL:
+            told = LARGE_JOURNAL
