@@ -14,6 +14,7 @@ from services.process import Broker, Host, serve
 from services.projector.queries import answering
 from services.projector.segmenting import segmenting
 from services.projector.serving import NotNow, Serving
+from services.projector.snapshotting import restored, snapshotting
 
 
 async def run(
@@ -50,6 +51,8 @@ async def run(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(answering(host.nc, directory.catalogue, host.clock))
             await stack.enter_async_context(segmenting(host.nc, segments, host.clock))
+            await restored(host.nc, directory.catalogue)
+            await stack.enter_async_context(snapshotting(host.nc, directory.catalogue, host.clock))
             serving = Serving(host.nc, directory.catalogue)
             working.append(serving)
             await serving.run(host.ready)
