@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -33,10 +33,12 @@ from docs.words import (
 from events.audit import Absent, AbsentGroup, Failure, Held
 from events.codec import types as event_types
 from events.health import CheckResult, Evidence, Health, Listed, Sample, Streak
+from events.queries import QUERIES as QUESTIONS
+from events.queries import Page
 from events.record import Change, Lifecycle, ModelRecord
 from events.requests import COMMANDS, Accepted, Changed, Error, Refused, Run
 from events.schema import address
-from events.subjects import COMMAND
+from events.subjects import COMMAND, QUERY
 from projections.database import open_writer
 from projections.rows import Provider
 from services.cli import COMMANDS as CLI
@@ -69,7 +71,7 @@ PARTS = (
     *(ModelRecord, Lifecycle, Change, Failure, Held, Absent, AbsentGroup),
     *(Evidence, CheckResult, Listed, Health, Streak, Sample),
 )
-REPLIES = (Accepted, Run, Changed, Refused, Error)
+REPLIES = (Accepted, Run, Changed, Page, Refused, Error)
 WORDS: dict[object, str] = {
     str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null",
     list: "list", dict: "object", Any: "any",
@@ -101,6 +103,8 @@ def told(kind: object) -> str:
 def type_of(kind: object) -> str:
     """Return the type of a field in the words of JSON."""
     origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return type_of(inner[0])
     if origin is Literal:
         return " or ".join(f'`"{one}"`' if isinstance(one, str) else f"`{one}`" for one in inner)
     if origin in {Union, types.UnionType}:
@@ -164,6 +168,9 @@ def events(_: str) -> str:
     )
     for name, request in COMMANDS.items():
         parts += [f"### {name}", told(request), f"Subject: `{COMMAND}{name}`", fields(request)]
+    parts.append("## Queries")
+    for name, query in QUESTIONS.items():
+        parts += [f"### query {name}", told(query), f"Subject: `{QUERY}{name}`", fields(query)]
     parts += ["## Replies", *structs(REPLIES)]
     return "\n\n".join(parts)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from events.codec import types
+from events.queries import QUERIES, Page
 from events.requests import COMMANDS, Accepted, Refused
 from events.subjects import (
     AUDIT,
@@ -18,6 +19,7 @@ from events.subjects import (
     FACTS,
     PUBLIC,
     PUBLIC_AUDIT,
+    QUERY,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,7 +39,11 @@ ADDRESSES = {
 """The public subject of each family behind its prefix, with the event's name left open."""
 
 HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject")
-REPLIES: dict[str, type[msgspec.Struct]] = {"accepted": Accepted, "refused": Refused}
+REPLIES: dict[str, type[msgspec.Struct]] = {
+    "accepted": Accepted,
+    "page": Page,
+    "refused": Refused,
+}
 FACT_FAMILIES = ("model", "capability", "provider", "health", "alert")
 
 
@@ -65,13 +71,19 @@ def _components(
 def asyncapi(version: str) -> dict[str, Any]:
     """Return the AsyncAPI 3 document of every public subject; *version* is modelog's.
 
-    It speaks for who uses modelog: events are received, commands are sent and replied to.
+    It speaks for who uses modelog: events are received, requests are sent and replied to.
     """
-    kinds = types() | {COMMAND + name: kind for name, kind in COMMANDS.items()} | REPLIES
+    requests: dict[str, type[msgspec.Struct]] = {
+        **{COMMAND + name: kind for name, kind in COMMANDS.items()},
+        **{QUERY + name: kind for name, kind in QUERIES.items()},
+    }
+    kinds = types() | requests | REPLIES
     roots, schemas = _components(kinds.values(), "#/components/schemas/")
     channels = {_key(tag): _channel(address(tag), tag) for tag in types()}
+    channels |= {_key(subject): _channel(subject, subject) for subject in requests}
     channels |= {
-        _key(COMMAND + name): _channel(COMMAND + name, COMMAND + name) for name in COMMANDS
+        "reply": _channel(None, "accepted", "refused"),
+        "answer": _channel(None, "page", "refused"),
     }
     return {
         "asyncapi": "3.0.0",
@@ -84,9 +96,9 @@ def asyncapi(version: str) -> dict[str, Any]:
             ),
         },
         "defaultContentType": "application/json",
-        "channels": channels | {"reply": _channel(None, *REPLIES)},
+        "channels": channels,
         "operations": {f"receive_{_key(tag)}": _receive(tag) for tag in types()}
-        | {f"send_{_key(COMMAND + name)}": _send(COMMAND + name) for name in COMMANDS},
+        | {f"send_{_key(subject)}": _send(subject) for subject in requests},
         "components": {
             "messages": {
                 name: _message(name, kind, root)
@@ -121,11 +133,12 @@ def _receive(tag: str) -> dict[str, Any]:
     return {"action": "receive", "channel": {"$ref": f"#/channels/{_key(tag)}"}}
 
 
-def _send(command: str) -> dict[str, Any]:
+def _send(subject: str) -> dict[str, Any]:
+    reply = "answer" if subject.startswith(QUERY) else "reply"
     return {
         "action": "send",
-        "channel": {"$ref": f"#/channels/{_key(command)}"},
-        "reply": {"channel": {"$ref": "#/channels/reply"}},
+        "channel": {"$ref": f"#/channels/{_key(subject)}"},
+        "reply": {"channel": {"$ref": f"#/channels/{reply}"}},
     }
 
 

@@ -395,7 +395,7 @@ async def test_its_statistics_count_refusals_and_tell_where_it_is(asked: Client)
     assert models["processing_time"] > 0
     assert models["data"]["checkpoint"][FACTS] == len(SHELF)
     assert models["data"]["epoch"] == EPOCHS
-    assert models["data"]["generation"] == "catalogue.1.db"
+    assert models["data"]["generation"] == 1
     assert set(models["data"]) == {"checkpoint", "epoch", "generation", "lag"}
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from events import Event, encode, types
+from events.queries import QUERIES
 from events.requests import COMMANDS
 from events.schema import address, asyncapi, json_schemas
 from events.subjects import public, subject_of
@@ -77,15 +78,18 @@ def test_every_event_is_received_on_a_channel_of_its_own() -> None:
     assert sorted(received) == TAGS
 
 
-def test_every_command_is_sent_and_replied_to() -> None:
+def test_every_request_is_sent_and_replied_to() -> None:
     sent = {
         _at(operation["channel"]["$ref"])["address"]: _at(operation["reply"]["channel"]["$ref"])
         for operation in DOCUMENT["operations"].values()
         if operation["action"] == "send"
     }
 
-    assert sorted(sent) == [f"rpc.modelog.command.{name}" for name in sorted(COMMANDS)]
-    assert all(list(reply["messages"]) == ["accepted", "refused"] for reply in sent.values())
+    assert {subject: next(iter(reply["messages"])) for subject, reply in sent.items()} == {
+        **{f"rpc.modelog.command.{name}": "accepted" for name in COMMANDS},
+        **{f"rpc.modelog.query.{name}": "page" for name in QUERIES},
+    }
+    assert all("refused" in reply["messages"] for reply in sent.values())
 
 
 def test_every_reference_leads_somewhere() -> None:

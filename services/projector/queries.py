@@ -25,6 +25,8 @@ from events.subjects import FACTS, QUERY, STREAMS
 from projections import Catalogue
 from projections.catalogue import NotReadable
 from projections.database import NoCatalogue, NotACatalogue
+from projections.generations import number
+from projections.generations import serving as generation
 from projections.reader import TooSlow
 from services.clock import Clock
 from services.jetstream.api import ApiError
@@ -214,7 +216,7 @@ def _figures(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "checkpoint": {name: one.seq for name, one in found.items()},
         "epoch": {name: one.epoch for name, one in found.items()},
-        "generation": catalogue.path.resolve().name,
+        "generation": number(generation(catalogue.path)),
     }
 
 
