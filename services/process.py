@@ -16,6 +16,7 @@ from importlib.metadata import version
 from fast_depends.msgspec import MsgSpecSerializer
 from faststream import FastStream
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsCredentials
 
 from events.audit import (
     AuditEvent,
@@ -140,10 +141,11 @@ async def serve(
     NoStream where the log was not made yet, and whatever *work* raised.
     """
     failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    credentials = await nats_credentials(config)
     nc = await connect(
         url,
         role=name,
-        credentials=await nats_credentials(config),
+        credentials=credentials,
         on_closed=lambda: _fail(failed, ConnectionError("the connection to NATS is closed")),
         on_error=lambda error: _fail(failed, error),
     )
@@ -158,6 +160,7 @@ async def serve(
             reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
             ping_interval=PING_SECONDS,
             graceful_timeout=GRACE,
+            security=_security(credentials),
             serializer=MsgSpecSerializer(),
             logger=None,
         )
@@ -200,6 +203,15 @@ async def nats_credentials(config: Config) -> str | None:
         return None
     secret = await resolve(config.nats.credentials)
     return None if secret is None else secret.reveal()
+
+
+def _security(credentials: str | None) -> NatsCredentials | None:
+    """Return how the connection of the commands says who it is: as the other one does."""
+    if credentials is None:
+        return None
+    if "-----BEGIN" in credentials:
+        return NatsCredentials.from_raw(credentials)
+    return NatsCredentials.from_file(credentials)
 
 
 def _id_of(event: Event) -> str:
