@@ -137,7 +137,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cycles. *clean* and *faulty* are the window: the ages of cycles without an error, and the
     others. It is written with every check: hence ages, which are short. *fails* are the last *seen*
     (at most 21) counted cycles as bits, 1 for FAIL, the newest lowest.
-    *streak* holds class, cause and cycle id of the newest members of the f or b streak.
+    *streak* holds class, cause and cycle id of the newest members of the f or b streak, the newest
+    last. *due* is the start that was planned after `last_at`, where cycles that count for nothing
+    came since.
     """
 
     status: Status = "inactive"
@@ -157,6 +159,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     relapses: tuple[int, ...] = ()
     streak: tuple[tuple[str, str | None, str], ...] = ()
     last_at: int | None = None
+    due: int | None = None
     down_since: int | None = None
     stale: bool = False
     lost: LostReason | None = None
