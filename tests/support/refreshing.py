@@ -30,8 +30,8 @@ from services.refresher.asking import Asking
 from services.refresher.known import replay
 from services.refresher.refresh import Run, refresh
 from services.refresher.run import Refresher
-from services.waits import Waits
 from services.refresher.watched import Watched
+from services.waits import Waits
 from tests.support.clock import ManualClock
 
 QUICK: Mapping[str, object] = {"base_delay": "1ms", "max_delay": "2ms", "timeout": "5s"}
@@ -82,7 +82,8 @@ async def facts(nc: Client, provider: str = "*") -> list[ModelEvent]:
     return [
         cast("ModelEvent", one.event)
         for one in found
-        if one.subject.split(".")[1] != "provider" and provider in {"*", one.subject.split(".")[2]}
+        if one.subject.split(".")[1] in {"model", "capability"}
+        and provider in {"*", one.subject.split(".")[2]}
     ]
 
 
