@@ -139,7 +139,7 @@ DEFAULTS = {
 
 ROWS = {
     "providers": "a registered provider, with what its last refresh came to",
-    "models": "a model that is listed, or missing and not yet removed; `traits` are bits for filters",
+    "models": "a model that is listed, or missing and not yet removed; `traits`: bits for filters",
     "model_capabilities": "a capability that is known true",
     "model_history": "one version of a model, `[seq, until_seq)`",
     "refreshes": "one run of a refresh; its outcome is `started` while it is on its way",

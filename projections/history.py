@@ -46,9 +46,12 @@ CREATE INDEX history_by_filter ON model_history (provider, model_id, seq, until_
 _CLOSE = """
 UPDATE model_history SET until_seq = ?, until = ?
 WHERE seq = (SELECT max(seq) FROM model_history WHERE provider = ? AND model_id = ?)
-RETURNING missing_since
 """
 """The last version is the current one: the index alone finds it, however many came before."""
+_SINCE = """
+SELECT missing_since FROM model_history WHERE provider = ? AND model_id = ?
+ORDER BY seq DESC LIMIT 1
+"""
 _OPEN = """
 INSERT INTO model_history VALUES (?, ?, ?, NULL, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -112,11 +115,12 @@ def apply(db: sqlite3.Connection, seq: int, event: Turn) -> None:
     match event:
         case ModelAdded(model=model):
             # of its removal, where it was here before
-            db.execute(_CLOSE, (seq, at, provider, model.id)).fetchall()
+            db.execute(_CLOSE, (seq, at, provider, model.id))
             _open(db, seq, event, "added")
         case ModelUpdated(model=model):
-            since = _close(db, seq, at, (provider, model.id))
-            _open(db, seq, event, "updated", _json(event.changed), since)
+            _close(db, seq, at, (provider, model.id))
+            (missing,) = db.execute(_SINCE, (provider, model.id)).fetchone()
+            _open(db, seq, event, "updated", _json(event.changed), missing)
         case ModelRemoved(model_id=id_):
             _close(db, seq, at, (provider, id_))
             _open(db, seq, event, "removed")
@@ -132,12 +136,9 @@ def apply(db: sqlite3.Connection, seq: int, event: Turn) -> None:
             assert_never(event)
 
 
-def _close(db: sqlite3.Connection, seq: int, at: Instant, about: tuple[str, str]) -> Instant | None:
-    """End the current version; return since when it is missing."""
-    found = db.execute(_CLOSE, (seq, at, *about)).fetchall()
-    one_row(len(found), f"the version of {'/'.join(about)} before sequence {seq}")
-    since: Instant | None = found[0][0]
-    return since
+def _close(db: sqlite3.Connection, seq: int, at: Instant, about: tuple[str, str]) -> None:
+    changed = db.execute(_CLOSE, (seq, at, *about))
+    one_row(changed.rowcount, f"the version of {'/'.join(about)} before sequence {seq}")
 
 
 def _open(  # noqa: PLR0913, PLR0917 - the columns of a version

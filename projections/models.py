@@ -185,10 +185,11 @@ def traits(record: ModelRecord) -> int:
     """Return the bits of `TRAITS` that are known of *record*: a filter reads them from an index."""
     known = 0
     for name, true in record.capabilities.items():
-        if true:
-            known |= TRAITS.get(name, 0)
-    for name in (*record.input_modalities, *record.output_modalities):
-        known |= TRAITS.get(name, 0)
+        if true and name in TRAITS:
+            known |= TRAITS[name]
+    for name in record.input_modalities + record.output_modalities:
+        if name in TRAITS:
+            known |= TRAITS[name]
     return known
 
 

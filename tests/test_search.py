@@ -212,3 +212,18 @@ def test_a_compacted_copy_finds_the_same_models(opened: Catalogue, tmp_path: Pat
     with Catalogue.open(tmp_path / "copy.db") as copy:
         for text in ("gpt", "mini", "embed"):
             assert copy.search(ModelFilter(text=text)) == opened.search(ModelFilter(text=text))
+
+
+@pytest.mark.parametrize("as_of", [None, 2])
+def test_words_of_a_newer_version_are_kept_and_not_filtered_by(as_of: int | None) -> None:
+    model = record(
+        "m", capabilities={"telepathy": True, "chat": True}, output_modalities=["smell", "text"]
+    )
+    with catalogue(added(model)) as opened:
+        (found,) = opened.search(ModelFilter(capability_all=("chat",)), as_of=as_of)
+        told = ModelFilter(capability_any=("telepathy",))
+
+        assert found.capabilities == model.capabilities
+        assert found.output_modalities == ["smell", "text"]
+        assert opened.search(told, as_of=as_of) == []
+        assert opened.search(ModelFilter(modality="smell"), as_of=as_of) == []
