@@ -134,3 +134,17 @@ def uniform(low: float, high: float) -> float:
 def instance() -> str:
     """Return the name of this process instance: eight characters, new at every start."""
     return _instance
+
+
+class Pinned:
+    """Milliseconds since 1970 that never step: wall time is read once, and from then on counted."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Read the wall clock."""
+        self._clock = clock
+        self._begun = clock.monotonic()
+        self._wall = round(clock.unix() * 1000)
+
+    def now(self) -> int:
+        """Return the moment."""
+        return self._wall + round((self._clock.monotonic() - self._begun) * 1000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -20,6 +21,8 @@ from services.leaves import BadValue, Read, key, nearest, shown
 RATE = re.compile(r"([1-9][0-9]{0,8})/(.+)\Z", re.ASCII)
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z", re.ASCII)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+GROUP = "modelog.checks"
+"""The entry points under which packages offer checks of their own."""
 BILLED = 900.0
 """Seconds between two checks that cost money, at least."""
 
@@ -111,13 +114,24 @@ def _span(value: Any) -> str:  # noqa: ANN401 - TOML
     return format_duration(leaves.Duration()(value))
 
 
+def _offered(value: Any) -> str:  # noqa: ANN401 - TOML
+    name = leaves.text(value)
+    offered = sorted(point.name for point in entry_points(group=GROUP))
+    if name in offered:
+        return name
+    raise BadValue(
+        f"{shown(value)} is offered by no installed package as an entry point of {GROUP}; there "
+        f"are: {', '.join(offered) or 'none'}"
+    )
+
+
 CHECK: dict[str, Read] = {
     "name": leaves.text,
     "type": leaves.one_of(("http", "python")),
     "path": _path,
     "statuses": lambda value: _listed(value, leaves.whole(100, 599)),
     "body": _pattern,
-    "entry_point": leaves.text,
+    "entry_point": _offered,
     "timeout": _span,
     "interval": _span,
     "weight": leaves.number(0, 1000, above=True),
@@ -150,7 +164,7 @@ def _check(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML
     return found
 
 
-def _moment(value: Any) -> str:  # noqa: ANN401 - TOML
+def moment(value: Any) -> str:  # noqa: ANN401 - TOML
     """Return an instant; one without a zone is in UTC."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -180,8 +194,8 @@ def _of_day(value: Any) -> str:  # noqa: ANN401 - TOML
 
 
 WINDOW: dict[str, Read] = {
-    "start": _moment,
-    "end": _moment,
+    "start": moment,
+    "end": moment,
     "days": leaves.words(DAYS),
     "at": _of_day,
     "duration": _span,

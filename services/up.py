@@ -25,7 +25,7 @@ PORT = 4222
 """The wish of an embedded server; where it is taken, a free one is used."""
 STOP_SECONDS = 2.5
 """Seconds that the server has to end: with the processes before it, `up` stops within ten."""
-PROCESSES = ("projector", "refresher")
+PROCESSES = ("projector", "health-monitor", "refresher")
 """In the order in which they start; they stop in the other one, so that the last facts are read."""
 
 

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.nats, pytest.mark.process]
 NAMES = {
     "nats-server": "nats-server.conf",
     "refresher": "run refresher",
+    "health-monitor": "run health-monitor",
     "projector": "run projector",
 }
 
@@ -46,7 +47,7 @@ class Up:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Process]:
         async with spawned(self.folder, "up") as process:
-            for name in ("refresher", "projector"):
+            for name in ("refresher", "projector", "health-monitor"):
                 await process.line(" ready ", f"process={name}")
             try:
                 yield process

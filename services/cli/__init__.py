@@ -52,6 +52,7 @@ COMMANDS = {
     "providers disable": Command("registry", "disable", "Ask a provider no more for now."),
     "schedules list": Command("schedules", "list_", "List when each provider is asked."),
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
+    "providers check": Command("check", "check", "Check providers now."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
     "rebuild": Command("rebuild", "rebuild", "Build the catalogue anew beside the one in use."),

@@ -19,7 +19,11 @@ from services.config import Config
 from services.jetstream.setup import Report, ensure
 from services.logs import log_to_stderr
 
-PROCESSES = {"refresher": "services.refresher.run", "projector": "services.projector.run"}
+PROCESSES = {
+    "refresher": "services.refresher.run",
+    "health-monitor": "services.health_monitor.run",
+    "projector": "services.projector.run",
+}
 """Where the `run` of each process is; only the one that was named is imported."""
 
 

@@ -1,0 +1,415 @@
+"""One provider watched: its cycles on their grid, and what each leads to in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Literal, NamedTuple, Protocol
+
+from events.alerts import AlertEvent
+from events.audit import RefreshOutcome
+from events.base import instant_at, millis_of
+from events.decide.conditions import Condition
+from events.decide.health import Cycle, Off, Rules, suspect
+from events.decide.providers import Settings
+from events.decide.verdict import Judged, judge
+from events.health import CheckCompleted, HealthEvent, HealthStatusChanged, LostReason, blocked
+from services import clock as clocks
+from services.calls.origin import host_of
+from services.health_monitor.chart import Chart
+from services.health_monitor.cycle import Cycles, Ended
+from services.health_monitor.desk import Desk
+from services.health_monitor.maintenance import window_at
+from services.health_monitor.pace import Grid, Pace, next_start
+from services.health_monitor.recall import Recalled, hear
+from services.health_monitor.rules import rules_of
+from services.health_monitor.shared import Shared
+from services.health_monitor.witness import Guard
+from services.health_settings import Health as HealthSettings
+from services.jetstream.append import Fenced, SequenceConflict
+from services.keys import KeyUnavailable, Secret
+from services.logs import say
+from services.waits import fingerprint
+
+RACES = 5
+RESTING = 3600.0
+"""Seconds between two looks at a provider that is not checked: its alerts go on."""
+
+Source = Literal["check", "manual"]
+
+
+class Ticket(NamedTuple):
+    """A cycle that was asked for: its id, whether it was on its way, and its end."""
+
+    cycle_id: str
+    joined: bool
+    ended: asyncio.Task[CheckCompleted | None]
+
+
+class Office(Protocol):
+    """What the process around them does for all watchers."""
+
+    vantage: str
+    guard: Guard
+
+    async def secrets(self, settings: Settings) -> dict[str, Secret]:
+        """Read the secrets of a provider anew; raises KeyUnavailable."""
+        ...
+
+    async def recall(self, provider: str) -> Recalled:
+        """Read what the log has of a provider."""
+        ...
+
+    def turn(self, provider: str) -> AbstractAsyncContextManager[bool]:
+        """Hold the call lease of a provider within the block; False where another has it."""
+        ...
+
+    def put(self, event: CheckCompleted) -> asyncio.Future[None]:
+        """Record a cycle, soon; the result tells when it is."""
+        ...
+
+    async def append(
+        self,
+        provider: str,
+        events: Sequence[HealthEvent | AlertEvent],
+        seqs: dict[str, int],
+        cycle_id: str,
+        behind: asyncio.Future[None] | None,
+    ) -> None:
+        """Append facts in one batch, once *behind* is recorded; raises SequenceConflict."""
+        ...
+
+    def inhibits(self, condition: Condition, settings: Settings) -> bool:
+        """Tell whether nobody is to be told of *condition* now."""
+        ...
+
+    def grid(self, provider: str) -> Grid:
+        """Return the provider's grid."""
+        ...
+
+
+class Watcher:
+    """The watch over one provider, as long as its settings stay; *off* says why it is not asked."""
+
+    def __init__(
+        self, settings: Settings, office: Office, desk: Desk, pinned: clocks.Pinned
+    ) -> None:
+        """Nothing is asked yet."""
+        self.settings = settings
+        self.health = HealthSettings.from_settings(settings)
+        self.chart: Chart | None = None
+        self.off: Off | None = None
+        if not settings.enabled:
+            self.off = "disabled"
+        elif not self.health.enabled:
+            self.off = "unchecked"
+        self.start = 0
+        self._office = office
+        self._desk = desk
+        self._pinned = pinned
+        self._rules: Rules = rules_of(self.health)
+        self._pace = Pace.of(self.health)
+        self._cycles = Cycles(settings, self.health, desk)
+        self._pulled = asyncio.Event()
+        self._flying: Ticket | None = None
+        self._last: CheckCompleted | None = None
+        self._credential = ""
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.settings.name
+
+    @property
+    def host(self) -> str:
+        """The host that is asked."""
+        return host_of(self.settings.base_url)
+
+    @property
+    def flying(self) -> bool:
+        """Whether a cycle is on its way."""
+        return self._flying is not None and not self._flying.ended.done()
+
+    async def keep(self) -> None:
+        """Check the provider on its grid, until cancelled; ends otherwise only by an error."""
+        await self._known(anew=True)
+        while True:
+            await self._until_due()
+            await asyncio.shield(self.request("check").ended)
+
+    def request(self, source: Source) -> Ticket:
+        """Begin a cycle, or join the one that is on its way."""
+        if self._flying is not None and not self._flying.ended.done():
+            return self._flying._replace(joined=True)
+        cycle_id = clocks.new_id()
+        task = asyncio.create_task(self._cycle(cycle_id, source))
+        self._flying = Ticket(cycle_id, joined=False, ended=task)
+        return self._flying
+
+    async def stop(self) -> None:
+        """Cancel the cycle that is on its way: it amounts to nothing."""
+        if self._flying is not None:
+            self._flying.ended.cancel()
+            await asyncio.wait([self._flying.ended])
+
+    def pull(self, at: int) -> None:
+        """Begin the next cycle at *at*, where it was to begin later."""
+        if at < self.start and self.off is None:
+            self.start = at
+            self._pulled.set()
+
+    def barred(self, now: int) -> bool:
+        """Tell whether the provider asked not to be called at *now*."""
+        last = None if self._last is None else self._last.not_before
+        return last is not None and millis_of(last) > now
+
+    def forget(self) -> None:
+        """Another instance has checked the provider: what the log says is to be read anew."""
+        if not self.flying:
+            self.chart = None
+
+    def heard(self, outcome: RefreshOutcome) -> None:
+        """Take note of a refresh; one that failed pulls the next cycle forward."""
+        if self.chart is None:
+            return
+        hear(self.chart, outcome)
+        self._cycles.listing.known = self.chart.known
+        shared = self.chart.shared
+        if shared is not None and shared.group == "FAIL" and millis_of(outcome.at) >= shared.at:
+            began = 0 if self._last is None else millis_of(self._last.started_at)
+            self.pull(max(self._pinned.now(), began + self._pace.confirm))
+
+    async def _until_due(self) -> None:
+        """Wait for the start of the next cycle; a credential that changed ends a blocked wait."""
+        while (left := self.start - self._pinned.now()) > 0:
+            self._pulled.clear()
+            slice_ = min(left, self._pace.interval) if self._blocked else left
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._desk.clock.real_seconds(slice_ / 1000)):
+                    await self._pulled.wait()
+            if self._blocked and await self._another_credential():
+                return
+
+    @property
+    def _blocked(self) -> bool:
+        known = self.chart
+        return known is not None and blocked(known.health.status, known.health.cause)
+
+    async def _another_credential(self) -> bool:
+        try:
+            secrets = await self._office.secrets(self.settings)
+        except KeyUnavailable:
+            return False
+        return fingerprint(self.name, secrets) != self._credential
+
+    async def _known(self, *, anew: bool = False) -> Chart:
+        """Return the chart, read from the log where it has to be; make good what a crash owes."""
+        if self.chart is not None and not anew:
+            return self.chart
+        for _ in range(RACES):
+            recalled = await self._office.recall(self.name)
+            chart, self._last = recalled.chart, recalled.last
+            if self.chart is not None:
+                chart.retiring, chart.certificate = self.chart.retiring, self.chart.certificate
+            self.chart = chart
+            listing = self._cycles.listing
+            listing.known, listing.worked = chart.known, chart.known is not None
+            self.start = self._pinned.now() if chart.due is None else chart.due
+            if recalled.owed is None:
+                return chart
+            cycle_id = recalled.owed.evidence.cycle_ids[0]
+            try:
+                await self._append(chart, [recalled.owed], cycle_id, None)
+            except SequenceConflict:
+                continue
+        raise SequenceConflict(f"{self.name}: another monitor was faster {RACES} times in a row")
+
+    async def _cycle(self, cycle_id: str, source: Source) -> CheckCompleted | None:
+        """Run one cycle to its end in the log; None where the provider is not asked."""
+        chart = await self._known()
+        started = self._pinned.now()
+        off = self.off
+        secrets: dict[str, Secret] = {}
+        if off is None:
+            try:
+                secrets = await self._office.secrets(self.settings)
+            except KeyUnavailable:
+                off = "unconfigured"
+        if off is not None:
+            await self._rest(chart, off, cycle_id)
+            return None
+        self._credential = fingerprint(self.name, secrets)
+        if source == "check" and (left := await self._left()) > 0:
+            self.start = started + left
+            chart.due = None if chart.due is None else max(chart.due, self.start)
+            return None
+        facts = chart.switch(None, started)
+        facts += chart.age(self._rules, started, "silent")
+        ended = await self._cycles.run(
+            secrets,
+            now=started,
+            current=self._current,
+            turn=lambda: self._office.turn(self.name),
+            urgent=suspect(chart.health),
+        )
+        judged = await self._judged(ended, started)
+        now = self._pinned.now()
+        facts += chart.count(_cycle(cycle_id, started, now, judged, ended), self._rules, now)
+        if judged.verdict == "UNKNOWN":
+            facts += chart.age(self._rules, now, _reason(judged))
+        facts += chart.maintain(window_at(self.health.maintenance, now), now)
+        chart.answers(ended.results, now)
+        chart.certificate = ended.certificate or chart.certificate
+        left = await self._left()
+        self.start = next_start(
+            chart.health,
+            self._pace,
+            started=started,
+            now=now + left,
+            local=self._office.guard.local,
+            grid=self._office.grid(self.name),
+        )
+        if judged.verdict != "UNKNOWN":
+            chart.due = self.start
+        event = self._completed(chart, cycle_id, source, started, now, judged, ended, left)
+        self._last = event
+        done = self._office.put(event)
+        await self._tell(chart, facts, cycle_id, done)
+        return event
+
+    def _current(self) -> Shared | None:
+        shared = None if self.chart is None else self.chart.shared
+        if shared is None or not shared.stands(self._pinned.now(), self.health.interval):
+            return None
+        return shared
+
+    async def _left(self) -> int:
+        """Return for how many milliseconds the provider does not want to be asked."""
+        left = await self._desk.waits.left(self.name, self._credential)
+        return 0 if left is None else round(1000 * left.seconds)
+
+    async def _judged(self, ended: Ended, started: int) -> Judged:
+        judged = judge(ended.results, self.health.unhealthy_threshold)
+        if judged.verdict != "FAIL" or not ended.transport:
+            return judged
+        if await self._office.guard.judge(self.host, started) == "FAIL":
+            return judged
+        return judged._replace(verdict="UNKNOWN", cause="local", class_="local")
+
+    async def _rest(self, chart: Chart, off: Off, cycle_id: str) -> None:
+        """Do without checks: say why, and let the alerts that do not need them go on."""
+        now = self._pinned.now()
+        facts = chart.switch(off, now)
+        wait = self.health.interval if off == "unconfigured" else RESTING
+        self.start, chart.due = now + round(1000 * wait), None
+        await self._tell(chart, facts, cycle_id, None, gone=off if off == "disabled" else None)
+
+    async def remove(self) -> None:
+        """Say that the provider is watched no more, and resolve its alerts."""
+        chart = await self._known()
+        cycle_id, now = clocks.new_id(), self._pinned.now()
+        await self._tell(chart, chart.switch("removed", now), cycle_id, None, gone="removed")
+
+    async def _tell(
+        self,
+        chart: Chart,
+        facts: list[HealthEvent],
+        cycle_id: str,
+        behind: asyncio.Future[None] | None,
+        *,
+        gone: str | None = None,
+    ) -> None:
+        """Append *facts* and the alerts that follow; where another was faster, its log is read."""
+        try:
+            await self._append(chart, facts, cycle_id, behind, gone=gone)
+        except SequenceConflict:
+            say("read anew", provider=self.name)
+            await self._known(anew=True)
+        except Fenced as error:  # whoever has the lease now decides on what it sees itself
+            say("no lease", level=logging.WARNING, provider=self.name, error=str(error))
+            self.chart = None
+
+    async def _append(
+        self,
+        chart: Chart,
+        facts: Sequence[HealthEvent],
+        cycle_id: str,
+        behind: asyncio.Future[None] | None,
+        *,
+        gone: str | None = None,
+    ) -> None:
+        alerts = chart.alert(
+            facts,
+            self._pinned.now(),
+            lambda position: clocks.derived_id(cycle_id, position),
+            critical=self.health.critical,
+            inhibited=lambda condition: self._office.inhibits(condition, self.settings),
+            gone=gone,
+        )
+        if not facts and not alerts:
+            return
+        await self._office.append(self.name, [*facts, *alerts], chart.seqs, cycle_id, behind)
+        chart.told(alerts)
+        for fact in facts:
+            _say(fact)
+
+    def _completed(  # noqa: PLR0913, PLR0917 - what a cycle has come to
+        self,
+        chart: Chart,
+        cycle_id: str,
+        source: Source,
+        started: int,
+        now: int,
+        judged: Judged,
+        ended: Ended,
+        left: int,
+    ) -> CheckCompleted:
+        health = chart.health
+        return CheckCompleted(
+            at=instant_at(now),
+            provider=self.name,
+            vantage=self._office.vantage,
+            cycle_id=cycle_id,
+            source="refresh" if ended.from_refresh else source,
+            started_at=instant_at(started),
+            duration_ms=now - started,
+            verdict=judged.verdict,
+            cause=judged.cause,
+            class_=judged.class_,
+            status_code=judged.status_code,
+            latency_ms=ended.latency_ms,
+            error_rate=round(judged.error_rate, 4),
+            checks=ended.results,
+            list_=ended.listed,
+            state=health,
+            suspect=suspect(health),
+            flapping=health.flapping,
+            not_before=instant_at(now + left) if left else None,
+            next_due=instant_at(self.start),
+        )
+
+
+def _cycle(cycle_id: str, started: int, now: int, judged: Judged, ended: Ended) -> Cycle:
+    return Cycle(
+        cycle_id=cycle_id,
+        started=started,
+        ended=now,
+        verdict=judged.verdict,
+        cause=judged.cause,
+        class_=judged.class_,
+        status_code=judged.status_code,
+        error_rate=judged.error_rate,
+        wait=round(1000 * ended.wait),
+        message=judged.message,
+    )
+
+
+def _reason(judged: Judged) -> LostReason:
+    return "local_network" if judged.class_ == "local" else "check_invalid"
+
+
+def _say(fact: HealthEvent) -> None:
+    if isinstance(fact, HealthStatusChanged):
+        say("status", provider=fact.provider, was=fact.from_, now=fact.to, cause=fact.cause)
