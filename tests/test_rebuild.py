@@ -252,6 +252,74 @@ async def test_a_rebuild_that_fails_leaves_the_old_one_at_work(
     assert generations(tmp_path) == ["catalogue.1.db"]
 
 
+@pytest.mark.process
+async def test_it_can_be_stopped_in_the_middle(projected: Projected) -> None:
+    for number in range(4):
+        await append(projected.nc, added(*(f"{number}-{n:03}" for n in range(1000))))
+    async with projected.projector() as process:
+        await asked(projected.nc)
+        assert await process.stop() == 0
+
+    assert generations(projected.data) == ["catalogue.1.db"]
+    assert "Traceback" not in process.text
+
+
+# by itself, where nobody else writes
+
+
+async def test_a_rebuild_alone_fills_what_there_is_and_succeeds_it_then(
+    nc: Client, tmp_path: Path
+) -> None:
+    await tell(nc)
+    link = tmp_path / "catalogue.db"
+    first, second = [await built(nc, link) for _ in range(2)]
+    (tmp_path / "catalogue.2.db").write_bytes(b"SQLite format 9, or something else" * 99)
+    third = await built(nc, link)
+
+    assert [one.path.name for one in (first, second, third)] == [
+        "catalogue.1.db",
+        "catalogue.2.db",
+        "catalogue.3.db",
+    ]
+    assert serving(link) == third.path
+    assert {one.events for one in (first, second, third)} == {FACTS_TOLD + third.seqs[AUDIT]}
+    assert third.rows["models"] == 1
+
+
+async def test_words_that_turn_out_damaged_on_the_way_are_no_obstacle(
+    nc: Client, tmp_path: Path
+) -> None:
+    await tell(nc)
+    link = tmp_path / "catalogue.db"
+    await built(nc, link)
+    await append(nc, added("next"))
+    with closing(sqlite3.connect(link, isolation_level=None)) as db:
+        db.execute("DELETE FROM models_fts_data WHERE id = 10")  # no quick check sees it
+    done = await built(nc, link)
+
+    assert serving(link) == done.path == tmp_path / "catalogue.2.db"
+    assert done.seqs[FACTS] == FACTS_TOLD + 1
+
+
+async def test_what_an_older_version_kept_raw_is_applied_by_a_rebuild(
+    nc: Client, tmp_path: Path
+) -> None:
+    old, new = await _two(nc, tmp_path)
+    db = old.generation.db  # as one left it that knew of no update yet
+    db.execute("UPDATE models SET price_input = 3")
+    raw = (FACTS, 5, "log.model.acme.updated.gpt-4=2E1", "id", "{}")
+    db.execute("INSERT INTO event_unknown VALUES (?, ?, ?, ?, ?)", raw)
+    await succeed(nc, old, new)
+    with Catalogue.open(new.generation.link) as catalogue:
+        assert catalogue.unknown_events() == 0
+        found = catalogue.get("acme", "gpt-4.1")
+    for one in (old, new):
+        one.generation.close()
+
+    assert found is not None
+    assert found.price_input == 2.5
+
+
 # the command line
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from events.subjects import AUDIT, STREAMS
 from projections import checkpoint
-from projections.database import Damaged, Generation, create, finished, open_writer
+from projections.database import Generation, create, finished, open_writer
 from projections.generations import delete, serving
-from projections.upkeep import counts
+from projections.upkeep import counts, damage
 from projections.verify import AUDIT_OWNED
 from services.jetstream.connect import Client
 from services.jetstream.messages import info
@@ -124,21 +124,30 @@ def discard(generation: Generation) -> None:
 async def rebuild(nc: Client, link: Path, advance: Advance) -> Rebuilt:
     """Build a new generation while nobody else writes, and let it serve.
 
-    For who holds the projector's lock. Raises what following raises, HistoryDiffers and Damaged.
+    For who holds the projector's lock. Raises what following raises, HistoryDiffers, and Damaged
+    of what was built.
     """
     old = await opened(nc, link)
     if not (old.serves and finished(old.db)):  # it is the new one
         return await _served(nc, old, None, advance)
     try:
-        live = await Projecting.begin(nc, old)
-        await live.catch_up()
-        beside = create(link, old.path, "asked for")
+        live, reason = await _caught_up(nc, old)
+        beside = create(link, old.path, reason)
         return await _served(nc, beside, live, advance)
-    except (sqlite3.DatabaseError, Damaged) as error:
-        reason = f"the catalogue is damaged: {error}"
-        return await _served(nc, create(link, old.path, reason), None, advance)
     finally:
         old.close()
+
+
+async def _caught_up(nc: Client, old: Generation) -> tuple[Projecting | None, str]:
+    """Return what keeps *old*, to be compared with; None where it turns out to be damaged."""
+    try:
+        live = await Projecting.begin(nc, old)
+        await live.catch_up()
+    except sqlite3.DatabaseError as error:
+        if not damage(error):
+            raise
+        return None, f"the catalogue is damaged: {error}"
+    return live, "asked for"
 
 
 async def _served(
