@@ -59,6 +59,7 @@ chaos: setup ## the slow tests: kills, floods, long runs
 bench: setup ## measure; no test asserts a speed
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/snapshot.py
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decide.py
 	$(BIN)/python benchmarks/load.py
