@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from events.alerts import (
     SEVERITIES,
     AlertChange,
@@ -211,7 +213,8 @@ def recovered(changed: HealthStatusChanged, mint: Mint, vantage: str = "") -> li
         vantage=vantage,
     )
     alert = evolve({}, opened)[fingerprint]
-    return [opened, _resolved(alert, changed.at, "recovered", vantage)]
+    resolved = _resolved(alert, changed.at, "recovered", vantage)
+    return [opened, replace(resolved, duration_ms=changed.downtime_ms or 0)]
 
 
 def acknowledge(alerts: Alerts, alert_id: str, at: Instant, actor: str = "") -> AlertUpdated | None:

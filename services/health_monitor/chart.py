@@ -143,14 +143,6 @@ class Chart:
         gone: str | None = None,
     ) -> list[AlertEvent]:
         """Return what is to be told people, after *told*: opened, updated, resolved."""
-        found: list[AlertEvent] = []
-        for event in told:
-            if (
-                isinstance(event, HealthStatusChanged)
-                and event.from_ == "error"
-                and usable(event.to)
-            ):
-                found += alerting.recovered(event, mint, self.vantage)
         seen = Seen(
             provider=self.provider,
             status=self.health.status,
@@ -168,7 +160,7 @@ class Chart:
             gone=gone,
         )
         wanted = [*conditions(seen, now), *self._kept(gone)]
-        found += alerting.decide(
+        found = alerting.decide(
             self.alerts,
             wanted,
             now,
@@ -177,6 +169,13 @@ class Chart:
             reason=gone or "recovered",
             vantage=self.vantage,
         )
+        for event in told:
+            if (
+                isinstance(event, HealthStatusChanged)
+                and event.from_ == "error"
+                and usable(event.to)
+            ):
+                found += alerting.recovered(event, mint, self.vantage)
         return found
 
     def _kept(self, gone: str | None) -> list[Condition]:

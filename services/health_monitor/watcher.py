@@ -307,10 +307,20 @@ class Watcher:
         await self._tell(chart, facts, cycle_id, None, gone=off if off == "disabled" else None)
 
     async def remove(self) -> None:
-        """Say that the provider is watched no more, and resolve its alerts."""
-        chart = await self._known()
-        cycle_id, now = clocks.new_id(), self._pinned.now()
-        await self._tell(chart, chart.switch("removed", now), cycle_id, None, gone="removed")
+        """Say that the provider is watched no more, and resolve its alerts.
+
+        Raises SequenceConflict where others keep writing of it.
+        """
+        for _ in range(RACES):
+            chart = await self._known(anew=True)  # a cycle that was cancelled may have told more
+            now = self._pinned.now()
+            facts = chart.switch("removed", now)
+            try:
+                await self._append(chart, facts, clocks.new_id(), None, gone="removed")
+            except SequenceConflict:
+                continue
+            return
+        raise SequenceConflict(f"{self.name}: another monitor was faster {RACES} times in a row")
 
     async def _tell(
         self,
