@@ -58,6 +58,19 @@ async def recall(nc: Client, provider: str, vantage: str) -> Recalled:
             chart.alerts = evolve(chart.alerts, cast("AlertEvent", opened(FACTS, one).event))
         chart.seqs["alert"] = page[-1].seq
     await _runs(nc, chart)
+    return recalled(chart, last, changed, lost)
+
+
+def recalled(
+    chart: Chart,
+    last: CheckCompleted | None,
+    changed: HealthStatusChanged | None,
+    lost: HealthCoverageLost | None,
+) -> Recalled:
+    """Return *chart* with the health that the last cycle left, or else the last change.
+
+    *lost* is word of a coverage that was not restored since.
+    """
     owed = None
     newer = last is not None and (changed is None or last.at > changed.detected_at)
     if last is not None and (newer or _agree(last.state, changed)):
