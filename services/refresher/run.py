@@ -54,9 +54,9 @@ class Refresher:
         self._enriching: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._watched: dict[str, Watched] = {}
-        self._flights: dict[str, Flights] = {}
-        self.orders = Orders(host, self._flights, self.turns, self._ended)
+        self.watched: dict[str, Watched] = {}
+        self.flights: dict[str, Flights] = {}
+        self.orders = Orders(host, self.flights, self.turns, self._ended)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def enrich(self, enrichment: Enrichment) -> None:
@@ -64,7 +64,7 @@ class Refresher:
         host = self._host
 
         async def passing() -> None:
-            watched = [(one, self._seats.under(host, name)) for name, one in self._watched.items()]
+            watched = [(one, self._seats.under(host, name)) for name, one in self.watched.items()]
             await fill(watched, enrichment.of)
 
         self._enrichment = enrichment
@@ -78,21 +78,21 @@ class Refresher:
     async def follow(self, registry: Registry) -> None:
         """Watch exactly the enabled providers of *registry*; the others are let go."""
         self._seats.start(self._ended)
-        for name, watched in list(self._watched.items()):
+        for name, watched in list(self.watched.items()):
             if registry.get(name) != watched.settings:
                 await self.let_go(name)
         for name, settings in registry.items():
-            if settings.enabled and name not in self._watched:
+            if settings.enabled and name not in self.watched:
                 self._watch(settings)
-        self.vitals.enabled = list(self._watched)
+        self.vitals.enabled = list(self.watched)
 
     def _watch(self, settings: Settings) -> None:
         watched = Watched(settings)
         if self._enrichment is not None:
             watched.enrich = self._enrichment.of(settings)
         flights = Flights(partial(self.turns.fly, watched))
-        self._watched[settings.name] = watched
-        self._flights[settings.name] = flights
+        self.watched[settings.name] = watched
+        self.flights[settings.name] = flights
         task = asyncio.create_task(self._keeping.keep(watched, flights))
         self._tasks[settings.name] = self.mind(task)
 
@@ -106,12 +106,12 @@ class Refresher:
         """Refresh now where a check has seen another list than the last one."""
         if not isinstance(event, CheckCompleted):
             return
-        watched = self._watched.get(event.provider)
+        watched = self.watched.get(event.provider)
         if watched is None or not watched.saw(event):
             return
         if self._seats.under(self._host, watched.name) is None:
             return
-        ticket = self._flights[watched.name].request(reason="schedule")
+        ticket = self.flights[watched.name].request(reason="schedule")
         if not ticket.joined:
             ticket.ended.add_done_callback(partial(_restless, watched))
 
@@ -121,16 +121,16 @@ class Refresher:
 
     async def let_go(self, name: str) -> None:
         """Watch a provider no more: its runs on their way get the outcome `cancelled`."""
-        if name in self._watched:
+        if name in self.watched:
             task = self._tasks.pop(name)
             task.cancel()
-            del self._watched[name]
-            await self._flights.pop(name).stop()
+            del self.watched[name]
+            await self.flights.pop(name).stop()
             await asyncio.wait([task])
 
     async def settle(self, names: Iterable[str]) -> None:
         """Tell how runs ended that a crash cut off, of those that are not watched any more."""
-        gone = [name for name in names if name not in self._watched]
+        gone = [name for name in names if name not in self.watched]
         await asyncio.gather(*(self.turns.settle(name) for name in gone))
 
     def hold(self, name: str) -> AbstractAsyncContextManager[None]:
@@ -145,10 +145,10 @@ class Refresher:
         """End every task: runs get a moment to end by themselves, then they are cancelled."""
         for task in (*self._tasks.values(), *filter(None, [self._enriching, self._following])):
             task.cancel()
-        flying = [flights.landed() for flights in self._flights.values()]
+        flying = [flights.landed() for flights in self.flights.values()]
         if flying:
             await asyncio.wait([asyncio.ensure_future(one) for one in flying], timeout=PATIENCE)
-        await asyncio.gather(*(self.let_go(name) for name in list(self._watched)))
+        await asyncio.gather(*(self.let_go(name) for name in list(self.watched)))
         await asyncio.gather(self.turns.stop(), self._seats.stop())
 
 
@@ -158,7 +158,7 @@ def _restless(watched: Watched, ended: asyncio.Task[RefreshOutcome]) -> None:
         return
     outcome = ended.result()
     changes = outcome.added + outcome.updated + outcome.missing + outcome.removed
-    watched.restless = outcome.error is None and not changes and not outcome.not_modified
+    watched.restless = outcome.error is None and not changes
 
 
 async def run(config: Config, url: str, *, load: Load) -> None:
