@@ -32,6 +32,8 @@ Client = httpx.AsyncClient
 MOST_REDIRECTS = 3
 ERROR_BYTES = 65_536
 """How much of an error's body is read: its status has already said what it is."""
+KEPT = 8
+"""Idle connections that are kept, for the pages of one list: each costs time at every call."""
 LATE = 2.0
 """Seconds by which our event loop may be late before a time-out is its own fault."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -95,7 +97,7 @@ def client(*, tls: ssl.SSLContext | None = None, fresh: bool = False) -> Client:
         cookies=jar,
         headers={"user-agent": "modelog", "accept": "application/json", "accept-encoding": "gzip"},
         limits=httpx.Limits(
-            max_connections=None, max_keepalive_connections=0 if fresh else 20, keepalive_expiry=5.0
+            max_connections=None, max_keepalive_connections=0 if fresh else KEPT, keepalive_expiry=5.0
         ),
         mounts={f"all://{host}": None for host in LOOPBACK},
         follow_redirects=False,

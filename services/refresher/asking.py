@@ -54,10 +54,13 @@ class Asking:
             return False
         return fingerprint(watched.name, secrets) != watched.credential
 
-    async def ask(self, watched: Watched, *, force: bool, deadline: float) -> Asked:
+    async def ask(
+        self, watched: Watched, *, force: bool, deadline: float, due: bool = False
+    ) -> Asked:
         """Fetch the whole list of *watched* within *deadline* seconds of the clock.
 
-        *force* reads it in full, even where it may be unchanged. A provider's fault, a key that is
+        *force* reads it in full, even where it may be unchanged. *due* by a schedule, it is not read
+        at all where a check has just seen that it is. A provider's fault, a key that is
         not there, and a provider that asked to wait, which nothing overrides, are failures, never
         exceptions.
         """
@@ -67,7 +70,7 @@ class Asking:
             return Asked(0, failure=Failure(class_="credential", message=str(error)))
         plan = watched.schedule
         watched.credential = credential = fingerprint(watched.name, secrets)
-        if not force and (unchanged := watched.seen_unchanged(self._clock.now())) is not None:
+        if due and (unchanged := watched.seen_unchanged(self._clock.now())) is not None:
             return Asked(0, fetched=unchanged)
         if (left := await self._waits.left(watched.name, credential)) is not None:
             return Asked(0, failure=_not_yet(watched.name, left))

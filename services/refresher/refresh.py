@@ -24,7 +24,7 @@ from events.audit import (
     RefreshSucceeded,
 )
 from events.decide.known import Known, evolve, fold
-from events.decide.models import Decision, batches, decide
+from events.decide.models import Decision, batches
 from events.decide.quarantine import told
 from events.models import ModelAdded, ModelEvent, ModelMissing, ModelRemoved, ModelUpdated
 from events.observation import Observation
@@ -92,7 +92,8 @@ async def _surely(writing: Coroutine[None, None, T]) -> T:
 
 
 async def _run(host: Host, asking: Asking, watched: Watched, run: Run) -> RefreshOutcome:
-    asked = await asking.ask(watched, force=run.force, deadline=DEADLINE)
+    due = run.reason == "schedule"
+    asked = await asking.ask(watched, force=run.force, deadline=DEADLINE, due=due)
     if asked.fetched is None:
         failure = asked.failure or Failure(class_="check_error", message="no answer")
         return _failed(host, watched, run, failure, attempts=asked.attempts)
@@ -143,7 +144,7 @@ async def append(
         async with watched.turn:
             known = await _known(host, watched)
             seen = observe(known)
-            decision = decide(known, seen, watched.policy, seen.at, watched.enrich)
+            decision = watched.decide(known, seen)
             try:
                 for batch in batches(decision.events, MOST - 1) or ([[]] if drift else []):
                     await _append(host, watched, batch, drift, correlation_id)

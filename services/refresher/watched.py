@@ -10,7 +10,7 @@ from events.base import Instant, ProviderName, elapsed
 from events.decide.drift import Shape, drifted
 from events.decide.enrichment import Enrich, plain
 from events.decide.known import Known
-from events.decide.models import Policy
+from events.decide.models import Decision, Policy, decide
 from events.decide.providers import Settings
 from events.health import CheckCompleted
 from events.observation import Observation
@@ -31,6 +31,26 @@ class Listing(NamedTuple):
     validators: Validators
 
 
+class Settled(NamedTuple):
+    """A decision that nothing follows from, and what it rested on."""
+
+    known: Known | None = None
+    seen: Observation | None = None
+    enrich: Enrich = plain
+
+    def holds(self, known: Known, seen: Observation, enrich: Enrich) -> bool:
+        """Tell whether *seen* is the same list, *known* the same models, and nothing pends."""
+        return (
+            self.known is not None
+            and self.seen is not None
+            and seen.records is self.seen.records
+            and seen.complete == self.seen.complete
+            and enrich is self.enrich
+            and not (known.holds or known.absences)
+            and known.models == self.known.models
+        )
+
+
 class Watched:
     """A provider's state between two runs; `known` and `seq` are None until they were replayed."""
 
@@ -46,6 +66,7 @@ class Watched:
         self.undecodable = 0
         self.worked = False
         self.enrich: Enrich = plain
+        self._settled = Settled()
         self.turn = asyncio.Lock()
         self.recall = Recall()
         self.shape: Shape | None = None
@@ -109,6 +130,15 @@ class Watched:
         """Whether its owner changes its models by hand."""
         builtin = BUILTIN.get(self.name)
         return self.dialect.local if builtin is None else builtin.local
+
+    def decide(self, known: Known, seen: Observation) -> Decision:
+        """Decide on *seen*; where the same rows meant nothing to the same models, they still do."""
+        if self._settled.holds(known, seen, self.enrich):
+            return Decision([], [])
+        decision = decide(known, seen, self.policy, seen.at, self.enrich)
+        idle = not (decision.events or decision.held or decision.absences)
+        self._settled = Settled(known, seen, self.enrich) if idle else Settled()
+        return decision
 
     def drifted(self, fetched: Fetched, now: Instant) -> ProviderSchemaChanged | None:
         """Return what has become of the fields since the last list, and keep those of this one.
