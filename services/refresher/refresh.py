@@ -153,6 +153,7 @@ async def append(
             except SequenceConflict:
                 watched.known = None
             else:
+                watched.settle(seen, decision)
                 return decision._replace(events=appended)
         await asyncio.sleep(clocks.uniform(0, 0.2))
     raise SequenceConflict(f"{watched.name}: another refresher was faster {RACES} times in a row")

@@ -135,10 +135,19 @@ class Watched:
         """Decide on *seen*; where the same rows meant nothing to the same models, they still do."""
         if self._settled.holds(known, seen, self.enrich):
             return Decision([], [])
-        decision = decide(known, seen, self.policy, seen.at, self.enrich)
-        idle = not (decision.events or decision.held or decision.absences)
-        self._settled = Settled(known, seen, self.enrich) if idle else Settled()
-        return decision
+        self._settled = Settled()
+        return decide(known, seen, self.policy, seen.at, self.enrich)
+
+    def settle(self, seen: Observation, decision: Decision) -> None:
+        """Take note that *decision* on *seen* is in the log, and `known` is what follows from it.
+
+        Deciding the same again would yield nothing, unless something pends.
+        """
+        known = self.known
+        if known is None or decision.held or decision.absences:
+            return
+        if all(model.missing_since is None for model in known.models.values()):
+            self._settled = Settled(known, seen, self.enrich)
 
     def drifted(self, fetched: Fetched, now: Instant) -> ProviderSchemaChanged | None:
         """Return what has become of the fields since the last list, and keep those of this one.
