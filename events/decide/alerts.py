@@ -6,12 +6,11 @@ Source: health.md, section 10. Moments are milliseconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from msgspec.structs import replace
 
 from events.alerts import (
-    SEVERITIES,
     AlertChange,
     AlertEvent,
     AlertKind,
@@ -22,7 +21,7 @@ from events.alerts import (
 )
 from events.base import Instant, instant_at, millis_of
 from events.decide.conditions import Condition
-from events.health import HealthStatusChanged
+from events.health import HealthStatusChanged, blocked
 
 REOPENED = 900_000
 """Milliseconds after its resolve within which the same condition is the same alert."""
@@ -50,7 +49,7 @@ class Alert(NamedTuple):
 
 
 Alerts = Mapping[str, Alert]
-"""By fingerprint: what is open, and what was resolved so lately that it may open again."""
+"""By fingerprint: what is open, silenced, or resolved so lately that it may open again."""
 
 
 def evolve(alerts: Alerts, event: AlertEvent) -> Alerts:
@@ -59,7 +58,7 @@ def evolve(alerts: Alerts, event: AlertEvent) -> Alerts:
     kept = {
         key: one
         for key, one in alerts.items()
-        if one.resolved_at is None or millis_of(one.resolved_at) >= oldest
+        if one.resolved_at is None or millis_of(one.resolved_at) >= oldest or _silent(one, event.at)
     }
     before = kept.get(event.fingerprint)
     match event:
@@ -95,6 +94,8 @@ def _updated(before: Alert, event: AlertUpdated) -> Alert:
             before = before._replace(resolved_at=None, acknowledged=False)
         case "severity" | "cause":
             pass
+        case _:
+            assert_never(event.change)
     return before._replace(cause=event.cause, severity=event.severity, message=event.message)
 
 
@@ -110,8 +111,8 @@ def decide(  # noqa: PLR0913 - all that bears on it
 ) -> list[AlertEvent]:
     """Return what makes the open alerts those that are *wanted*.
 
-    What is *inhibited* does not open; it never keeps one from being resolved. *reason* says why
-    those are over that are wanted no more.
+    What waits, is silenced or *inhibited* does not open; nothing keeps one from being resolved.
+    *reason* says why those are over that are wanted no more.
     """
     at = instant_at(now)
     by_fingerprint = {one.fingerprint: one for one in wanted}
@@ -123,17 +124,23 @@ def decide(  # noqa: PLR0913 - all that bears on it
         before = alerts.get(fingerprint)
         if before is not None and before.resolved_at is None:
             told += _changed(before, condition, at, vantage)
-        elif not inhibited(condition):
+        elif not (
+            condition.waits or (before is not None and _silent(before, at)) or inhibited(condition)
+        ):
             told.append(_opened(before, condition, now, mint, vantage))
     return told
+
+
+def _silent(alert: Alert, at: Instant) -> bool:
+    return alert.silenced_until is not None and alert.silenced_until > at
 
 
 def _opened(
     before: Alert | None, condition: Condition, now: int, mint: Mint, vantage: str
 ) -> AlertEvent:
     at = instant_at(now)
-    ended = None if before is None else before.resolved_at
-    if before is not None and ended is not None and now - millis_of(ended) <= REOPENED:
+    ended = before and before.resolved_at
+    if before and ended and now - millis_of(ended) <= REOPENED:
         return _update(before, condition, at, "reopened", vantage)
     return AlertOpened(
         at=at,
@@ -196,23 +203,31 @@ def _resolved(alert: Alert, at: Instant, reason: str, vantage: str) -> AlertReso
     )
 
 
-def recovered(changed: HealthStatusChanged, mint: Mint, vantage: str = "") -> list[AlertEvent]:
-    """Return the alert that a provider can be used again: opened and resolved at once."""
+def recovered(
+    changed: HealthStatusChanged,
+    mint: Mint,
+    vantage: str = "",
+    *,
+    inhibited: Callable[[Condition], bool] = lambda _: False,
+) -> list[AlertEvent]:
+    """Return the alert that a provider can be used again: opened and resolved at once.
+
+    Nothing where it is *inhibited*.
+    """
     downtime = "" if changed.downtime_ms is None else f" after {_span(changed.downtime_ms)}"
-    fingerprint = f"{changed.provider}||recovery|outage"
-    opened = AlertOpened(
-        at=changed.at,
-        provider=changed.provider,
-        alert_id=mint(fingerprint),
-        fingerprint=fingerprint,
-        kind="recovery",
-        cause=changed.previous_cause,
-        severity="low",
-        message=f"{changed.provider} can be used again{downtime}",
-        since=changed.effective_at,
-        vantage=vantage,
+    condition = Condition(
+        changed.provider,
+        "recovery",
+        "account" if blocked(changed.from_, changed.previous_cause) else "outage",
+        changed.previous_cause,
+        "low",
+        f"{changed.provider} can be used again{downtime}",
+        changed.effective_at,
     )
-    alert = evolve({}, opened)[fingerprint]
+    if inhibited(condition):
+        return []
+    opened = _opened(None, condition, millis_of(changed.at), mint, vantage)
+    alert = evolve({}, opened)[condition.fingerprint]
     resolved = _resolved(alert, changed.at, "recovered", vantage)
     return [opened, replace(resolved, duration_ms=changed.downtime_ms or 0)]
 
@@ -256,11 +271,6 @@ def _by_hand(  # noqa: PLR0913 - what somebody does to an alert
         until=until,
         actor=actor,
     )
-
-
-def worst(alerts: Sequence[Alert]) -> Severity | None:
-    """Return the worst severity among *alerts*, None where there are none."""
-    return max((one.severity for one in alerts), key=SEVERITIES.index, default=None)
 
 
 def _span(millis: int) -> str:

@@ -13,7 +13,7 @@ from events.alerts import AlertKind, CauseGroup, Severity
 from events.base import Instant, instant_at, millis_of
 from events.decide.retiring import Retirement, days_left
 from events.decide.runs import Failures, Quarantined
-from events.health import Status, blocked, down
+from events.health import Status, down
 
 HELD = 120_000
 """How long a provider is degraded before anybody is told."""
@@ -24,8 +24,9 @@ UNANSWERED = 3
 FEWEST = 4
 """Providers without which "more than half of them" says nothing."""
 DAY = 86_400_000
-STEPS: tuple[tuple[int, Severity], ...] = ((1, "high"), (7, "medium"), (30, "low"))
-CERTIFICATE: tuple[tuple[int, Severity], ...] = ((2, "high"), (7, "medium"), (21, "low"))
+Steps = tuple[tuple[int, Severity], ...]
+STEPS: Steps = ((1, "high"), (7, "medium"), (30, "low"))
+CERTIFICATE: Steps = ((2, "high"), (7, "medium"), (21, "low"))
 """Days that are left, and how bad that is."""
 ALL = "all"
 
@@ -56,7 +57,9 @@ class Unanswered(NamedTuple):
 class Seen(NamedTuple):
     """What is known of one provider now; see `Condition` for what follows from it.
 
-    *gone* is why it is watched no more, ``removed`` or ``disabled``; then nothing is wanted.
+    *since* is when its status or cause last changed, *entered* when its status did (None: then,
+    too). *gone* is why it is not checked: ``removed`` or ``disabled``, then nothing is wanted, or
+    ``unchecked`` or ``unconfigured``, then only what needs no checks.
     """
 
     provider: str
@@ -73,6 +76,7 @@ class Seen(NamedTuple):
     unanswered: tuple[Unanswered, ...] = ()
     retirements: tuple[Retirement, ...] = ()
     gone: str | None = None
+    entered: int | None = None
 
 
 class Standing(NamedTuple):
@@ -86,7 +90,10 @@ class Standing(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """Something of which an alert should be open."""
+    """Something of which an alert should be open.
+
+    *waits*: not yet, or not now, by a rule of its own; one that is open stays.
+    """
 
     provider: str
     kind: AlertKind
@@ -96,6 +103,7 @@ class Condition(NamedTuple):
     message: str
     since: Instant
     model_id: str | None = None
+    waits: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -105,20 +113,22 @@ class Condition(NamedTuple):
 
 def conditions(seen: Seen, now: int) -> list[Condition]:
     """Return what people should be told of a provider."""
-    if seen.gone is not None:
+    if seen.gone in {"removed", "disabled"}:
         return []
+    unchecked = [*_discovery(seen), *_retirements(seen, now)]
+    if seen.gone is not None:
+        return unchecked
     return [
         *_error(seen),
         *_degraded(seen, now),
         *_certificate(seen, now),
         *_checks(seen),
-        *_discovery(seen),
-        *_retirements(seen, now),
+        *unchecked,
     ]
 
 
 def _error(seen: Seen) -> Iterator[Condition]:
-    if seen.status != "error" or seen.flapping:
+    if seen.status != "error":
         return
     is_down = down(seen.status, seen.cause)
     critical = is_down and seen.critical
@@ -135,31 +145,43 @@ def _error(seen: Seen) -> Iterator[Condition]:
         "critical" if critical else "high",
         f"{seen.provider} {what}{why}",
         instant_at(seen.since),
+        waits=seen.flapping and not critical,
     )
 
 
 def _degraded(seen: Seen, now: int) -> Iterator[Condition]:
-    held = now - seen.since
+    entered = seen.since if seen.entered is None else seen.entered
+    held = now - entered
+    recovered = seen.status == "active" and held >= HELD
     severity: Severity = "medium"
-    if seen.flapping:
-        what = f"flaps: {seen.turns} changes of status"
-    elif seen.status == "degraded" and held >= HELD:
-        what = f"{WORDS.get(seen.cause or '', 'is degraded')} since {_clock(seen.since)}"
-        if seen.cause == "throttled" and held < THROTTLED:
+    cause = seen.cause
+    if seen.flapping and seen.status != "inactive" and not recovered:
+        cause, what = "flapping", WORDS["flapping"]
+        if seen.turns > 1:
+            what += f": {seen.turns} changes of status"
+    elif seen.status == "degraded":
+        what = f"{WORDS.get(seen.cause or '', 'is degraded')} since {_clock(entered)}"
+        if seen.cause == "throttled" and now - seen.since < THROTTLED:
             severity = "low"
     else:
         return
-    cause = "flapping" if seen.flapping else seen.cause
-    since = instant_at(seen.since)
-    message = f"{seen.provider} {what}"
-    yield Condition(seen.provider, "degradation", "degradation", cause, severity, message, since)
+    yield Condition(
+        seen.provider,
+        "degradation",
+        "degradation",
+        cause,
+        severity,
+        f"{seen.provider} {what}",
+        instant_at(entered),
+        waits=cause != "flapping" and held < HELD,
+    )
 
 
 def _certificate(seen: Seen, now: int) -> Iterator[Condition]:
     if seen.certificate_ends is None:
         return
     days = (millis_of(seen.certificate_ends) - now) / DAY
-    severity = next((how for limit, how in CERTIFICATE if days <= limit), None)
+    severity = _severity(CERTIFICATE, days)
     if severity is None:
         return
     since = instant_at(millis_of(seen.certificate_ends) - CERTIFICATE[-1][0] * DAY)
@@ -170,13 +192,30 @@ def _certificate(seen: Seen, now: int) -> Iterator[Condition]:
 
 
 def _checks(seen: Seen) -> Iterator[Condition]:
-    silent = [one for one in seen.unanswered if one.times >= UNANSWERED]
+    long = [one for one in seen.unanswered if one.times >= UNANSWERED]
+    silent = long or seen.unanswered
     if not silent:
         return
     names = ", ".join(f"{one.name} ({one.class_})" for one in silent)
     message = f"checks of {seen.provider} say nothing: {names}"
     since = min(one.since for one in silent)
-    yield Condition(seen.provider, "degradation", "check", silent[0].class_, "low", message, since)
+    yield Condition(
+        seen.provider,
+        "degradation",
+        "check",
+        silent[0].class_,
+        "low",
+        message,
+        since,
+        waits=not long,
+    )
+
+
+def _severity(steps: Steps, days: float) -> Severity | None:
+    for limit, severity in steps:
+        if days <= limit:
+            return severity
+    return None
 
 
 def _discovery(seen: Seen) -> Iterator[Condition]:
@@ -185,7 +224,14 @@ def _discovery(seen: Seen) -> Iterator[Condition]:
         why = f": {runs.message}" if runs.message else ""
         message = f"{runs.times} refreshes of {seen.provider} failed in a row ({runs.class_}){why}"
         yield Condition(
-            seen.provider, "discovery", "run", runs.class_, "medium", message, runs.since
+            seen.provider,
+            "discovery",
+            "run",
+            runs.class_,
+            "medium",
+            message,
+            runs.since,
+            waits=seen.status == "error",
         )
     if quarantined is not None:
         empty = quarantined.models == 0
@@ -204,7 +250,7 @@ def _discovery(seen: Seen) -> Iterator[Condition]:
 def _retirements(seen: Seen, now: int) -> Iterator[Condition]:
     for one in seen.retirements:
         days = days_left(one.retires_on, now)
-        severity = next((how for limit, how in STEPS if days is not None and days <= limit), None)
+        severity = None if days is None else _severity(STEPS, days)
         if days is None or severity is None:
             continue
         verb = "retires" if days > 0 else "was to retire"
@@ -238,11 +284,6 @@ def fleet(standings: Sequence[Standing], local_since: int | None) -> list[Condit
         message = "our own network is down: no provider can be reached from here"
         found.append(Condition(ALL, "monitor_offline", "local", "local", "high", message, since))
     return found
-
-
-def unusable(status: Status, cause: str | None) -> bool:
-    """Tell whether callers cannot use a provider, for whichever reason."""
-    return down(status, cause) or blocked(status, cause)
 
 
 def _clock(moment: int) -> str:

@@ -5,9 +5,9 @@ Source: health.md, section 10, `discovery`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
-from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined
+from events.audit import RefreshFailed, RefreshOutcome, RefreshQuarantined, RefreshSucceeded
 from events.base import Instant
 
 PASSED_OVER = frozenset({"cancelled", "interrupted"})
@@ -43,7 +43,8 @@ NONE = Runs()
 def evolve(runs: Runs, outcome: RefreshOutcome) -> Runs:
     """Return *runs* after one more outcome.
 
-    A run that brought a list ends a row of failures; a list that is believed ends a quarantine.
+    A run that brought a list ends a row of failures; a list that is believed ends a quarantine. An
+    incomplete one, which still awaits what the quarantined list lacked, does not.
     """
     match outcome:
         case RefreshFailed(error=error):
@@ -62,5 +63,7 @@ def evolve(runs: Runs, outcome: RefreshOutcome) -> Runs:
             quarantined = runs.quarantined
             since = outcome.at if quarantined is None else quarantined.since
             return Runs(quarantined=Quarantined(since, outcome.models))
+        case RefreshSucceeded():
+            return NONE if outcome.absent is None else Runs(quarantined=runs.quarantined)
         case _:
-            return NONE
+            assert_never(outcome)

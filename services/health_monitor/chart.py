@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
 from events.alerts import AlertEvent, CauseGroup
-from events.base import instant_at
+from events.base import instant_at, millis_of
 from events.decide import alerts as alerting
 from events.decide.alerts import Alerts
 from events.decide.conditions import Condition, Seen, Unanswered, conditions
@@ -59,6 +59,7 @@ class Chart:
         self.window: Window | None = None
         self.message = ""
         self.turns = 0
+        self.entered: int | None = None
 
     def count(self, cycle: Cycle, rules: Rules, now: int) -> list[HealthEvent]:
         """Step the health by a cycle that has ended."""
@@ -90,6 +91,8 @@ class Chart:
         for event in done.events:
             if isinstance(event, HealthStatusChanged):
                 self.message = event.evidence.message
+                if event.from_ != event.to:
+                    self.entered = millis_of(event.effective_at)
                 self.turns = self.turns + 1 if self.health.flapping else 0
         return done.events
 
@@ -123,6 +126,8 @@ class Chart:
     def answers(self, results: Sequence[CheckResult], now: int) -> None:
         """Count how often in a row each check had no answer that says anything."""
         for one in results:
+            if one.verdict == "UNKNOWN":
+                continue
             silent = one.verdict == "NEUTRAL" or (one.verdict == "BLOCKED" and not one.critical)
             before = self.unanswered.pop(one.name, None)
             if silent:
@@ -158,6 +163,7 @@ class Chart:
             unanswered=tuple(self.unanswered.values()),
             retirements=() if self.retiring is None else soon(self.retiring, now),
             gone=gone,
+            entered=self.entered,
         )
         wanted = [*conditions(seen, now), *self._kept(gone)]
         found = alerting.decide(
@@ -175,17 +181,17 @@ class Chart:
                 and event.from_ == "error"
                 and usable(event.to)
             ):
-                found += alerting.recovered(event, mint, self.vantage)
+                found += alerting.recovered(event, mint, self.vantage, inhibited=inhibited)
         return found
 
     def _kept(self, gone: str | None) -> list[Condition]:
         """Return the open alerts of which nothing is known since this process began."""
         groups: set[str] = set()
-        if self.certificate is None:
+        if self.certificate is None and gone is None:
             groups.add("certificate")
-        if self.retiring is None:
+        if self.retiring is None and gone not in {"removed", "disabled"}:
             groups.add("retirement")
-        return [] if gone else _standing(self.alerts, groups)
+        return _standing(self.alerts, groups)
 
     def told(self, events: Collection[AlertEvent]) -> None:
         """Take note of alerts that are in the log now."""

@@ -109,6 +109,8 @@ async def _health(
             event = opened(FACTS, stored).event
             if isinstance(event, HealthStatusChanged):
                 changed = event
+                if event.from_ != event.to:
+                    chart.entered = millis_of(event.effective_at)
             elif isinstance(event, HealthCoverageLost):
                 lost = event
             elif isinstance(event, HealthCoverageRestored):

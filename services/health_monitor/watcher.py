@@ -304,7 +304,7 @@ class Watcher:
         facts = chart.switch(off, now)
         wait = self.health.interval if off == "unconfigured" else RESTING
         self.start, chart.due = now + round(1000 * wait), None
-        await self._tell(chart, facts, cycle_id, None, gone=off if off == "disabled" else None)
+        await self._tell(chart, facts, cycle_id, None, gone=off)
 
     async def remove(self) -> None:
         """Say that the provider is watched no more, and resolve its alerts.
