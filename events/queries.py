@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -81,6 +81,26 @@ class SchedulesQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """When each provider is asked; the reply has `totals` besides."""
 
 
+class HealthQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the providers are, by name; the reply has `summary` besides.
+
+    With *provider* the one item has the newest of its history and its checks, too; *part* asks for
+    all of either, newest first.
+    """
+
+    provider: str | None = None
+    part: Literal["history", "checks"] | None = None
+
+
+class AlertsQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which alerts there are, by provider and id: *state* is `open`, `resolved` or `all`."""
+
+    state: str = "open"
+    provider: str | None = None
+    kind: str | list[str] = []
+    severity: str | list[str] = []
+
+
 class StatusQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far the catalogue is, and how much is in it."""
 
@@ -92,6 +112,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     items: list[dict[str, Any]]
     next: str | None
     totals: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    summary: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 QUERIES: dict[str, type[Query]] = {
@@ -101,6 +122,8 @@ QUERIES: dict[str, type[Query]] = {
     "diff": DiffQuery,
     "providers": ProvidersQuery,
     "schedules": SchedulesQuery,
+    "health": HealthQuery,
+    "alerts": AlertsQuery,
     "status": StatusQuery,
 }
 """Every question by the rest of its subject."""

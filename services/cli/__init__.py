@@ -30,6 +30,7 @@ GROUPS = {
     "models": "What is offered: list, search, compare, look back.",
     "providers": "Who offers it: the registry, and asking again.",
     "schedules": "When each provider is asked.",
+    "alerts": "What people are told of: list, look, acknowledge, silence.",
 }
 
 COMMANDS = {
@@ -53,6 +54,11 @@ COMMANDS = {
     "schedules list": Command("schedules", "list_", "List when each provider is asked."),
     "providers refresh": Command("refresh", "refresh", "Ask providers for their models now."),
     "providers check": Command("check", "check", "Check providers now."),
+    "health": Command("health", "health", "Show how the providers are, or all of one."),
+    "alerts list": Command("alerts", "list_", "List alerts."),
+    "alerts show": Command("alerts", "show", "Show one alert, open or resolved."),
+    "alerts ack": Command("alerts", "ack", "Tell that somebody has seen to an alert."),
+    "alerts silence": Command("alerts", "silence", "Tell nobody of an alert for a while."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
     "rebuild": Command("rebuild", "rebuild", "Build the catalogue anew beside the one in use."),

@@ -127,21 +127,24 @@ def _pieces(cell: str, column: Column, width: int) -> list[str]:
 
 def _breakable(head: str) -> str:
     """Return *head* up to where it is best broken: behind a word, or else within one."""
-    for marks in (" ", "/-_:,"):
+    for marks, part in ((" ", 3), ("/-_:,", 2)):
         place = max(map(head.rfind, marks)) + 1
-        if place > len(head) // 2:
+        if place > len(head) // part:
             return head[:place]
     return head
 
 
 def write_record(fields: Sequence[tuple[str, object]]) -> None:
     """Write one thing as names and values, a line or more each; what is not known is left out."""
-    shown = [(name, str(value)) for name, value in fields if value not in (None, "", [], {})]
+    shown = [(name, value) for name, value in fields if value not in (None, "", [], {})]
     indent = max((len(name) for name, _ in shown), default=0) + len(GAP)
     text = Text()
     for name, value in shown:
         text.append(name.ljust(indent), "bold")
-        lines = [part for line in value.split("\n") for part in wrapped(clean(line), indent)]
+        if isinstance(value, Text):  # styled, and safe already
+            text.append_text(value).append("\n")
+            continue
+        lines = [part for line in str(value).split("\n") for part in wrapped(clean(line), indent)]
         text.append(f"\n{' ' * indent}".join(lines) + "\n")
     write_text(text)
 

@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from services.jetstream.api import ApiError
+from services.jetstream.api import ApiError, NoAnswer, NoStream
 from services.jetstream.buckets import PURGE, Changed, Unanswered, keys, look, purge, write
 from services.jetstream.connect import Client
 from services.jetstream.streams import STATE
@@ -53,6 +53,16 @@ async def alive(nc: Client, process: str) -> frozenset[str]:
         if entry.value and not gone(msgspec.json.decode(entry.value, type=_Beat).process):
             found.add(key.rpartition(".")[2])
     return frozenset(found)
+
+
+async def living(nc: Client, process: str) -> int | None:
+    """Return how many instances of *process* live, None where that cannot be told now."""
+    try:
+        return len(await alive(nc, process))
+    except NoStream:
+        return 0
+    except (NoAnswer, ApiError):
+        return None
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):

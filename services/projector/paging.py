@@ -38,6 +38,7 @@ def page(catalogue: Catalogue, name: str, request: Query, here: Surroundings) ->
         request.limit,
         here,
         {},
+        {},
     )
     items: list[msgspec.Raw] = []
     left, following = LARGEST_REPLY - ENVELOPE, None
@@ -53,7 +54,8 @@ def page(catalogue: Catalogue, name: str, request: Query, here: Surroundings) ->
         items.append(msgspec.Raw(encoded))
         last = key
     seq = moments.get("as_of", catalogue.seq())
-    return msgspec.json.encode(_Reply(seq, items, following, asked.totals or msgspec.UNSET))
+    totals, summary = asked.totals or msgspec.UNSET, asked.summary or msgspec.UNSET
+    return msgspec.json.encode(_Reply(seq, items, following, totals, summary))
 
 
 class _Reply(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class _Reply(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw]
     next: str | None
     totals: dict[str, Any] | msgspec.UnsetType
+    summary: dict[str, Any] | msgspec.UnsetType
 
 
 def _moments(

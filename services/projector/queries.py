@@ -34,6 +34,7 @@ from services.jetstream.connect import Client
 from services.jetstream.messages import info
 from services.jetstream.micro import Identity, Reply, serving
 from services.jetstream.read import NoAnswer, NoStream
+from services.jetstream.state import living
 from services.logs import say
 from services.projector.paging import NoRoom, page
 from services.projector.questions import QUESTIONS, NotFound, Surroundings
@@ -146,6 +147,8 @@ class Queries:
 
     async def _surroundings(self, name: str) -> Surroundings:
         now = self._clock.now()
+        if name == "health":
+            return Surroundings(now, monitors=await living(self._nc, "health-monitor"))
         if name not in {"schedules", "status"}:
             return Surroundings(now)
         last, installation = await self._ends()

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from events.alerts import SEVERITIES
 from events.base import Instant
 from events.queries import (
+    AlertsQuery,
     DiffQuery,
+    HealthQuery,
     HistoryQuery,
     ModelQuery,
     ModelsQuery,
@@ -21,8 +24,10 @@ from events.queries import (
 )
 from projections import Catalogue, ModelFilter
 from projections.search import Place
+from services.projector import alerts as selected
 from services.projector.cursors import NO_CURSOR, BadCursor, Key
 from services.projector.filters import STATUSES, check, model_filter, several
+from services.projector.health import condition, conditions, summary
 from services.projector.schedules import schedules, totals
 from services.projector.status import status
 
@@ -34,19 +39,23 @@ class NotFound(Exception):
 
 
 class Surroundings(NamedTuple):
-    """What the catalogue does not know: the time, whose log it is, and how far that reaches."""
+    """What the catalogue does not know: the time, whose log it is, and how far that reaches.
+
+    *monitors* is how many instances of the health monitor live, None where that is not known.
+    """
 
     now: Instant
     installation: str | None = None
     data: Path = Path()
     url: str | None = None
     last: Mapping[str, int | None] = {}
+    monitors: int | None = None
 
 
 class Asked(NamedTuple):
     """A question: its moments are sequences by now; its page begins behind the row of *after*.
 
-    The reply has *totals* besides its items, where an answer puts any there.
+    The reply has *totals* and a *summary* besides its items, where an answer puts any there.
     """
 
     request: Any
@@ -54,6 +63,7 @@ class Asked(NamedTuple):
     limit: int
     here: Surroundings
     totals: dict[str, Any]
+    summary: dict[str, Any]
 
     def behind(self, kind: type[Kind]) -> Kind | None:
         """Return the key behind which the page begins, which must be a *kind*; raises BadCursor."""
@@ -136,6 +146,41 @@ def all_schedules(catalogue: Catalogue, asked: Asked) -> Rows:
     return listed(rows, asked, "name")
 
 
+def health(catalogue: Catalogue, asked: Asked) -> Rows:
+    """Answer `health`; raises NotFound."""
+    request: HealthQuery = asked.request
+    name, monitors = request.provider, asked.here.monitors
+    if name is None:
+        if request.part is not None:
+            raise ValueError("part: goes with the name of a provider")
+        asked.summary.update(summary(catalogue, monitors))
+        return listed(conditions(catalogue, monitors), asked, "provider")
+    if catalogue.provider(name) is None:
+        raise NotFound(f'there is no provider "{name}"')
+    if request.part == "history":
+        place = asked.behind(tuple[int])
+        before = None if place is None else place[0]
+        segments = catalogue.provider_history(name, limit=asked.limit + 1, after=before)
+        return (([one.seq], one) for one in segments)
+    if request.part == "checks":
+        behind = asked.behind(tuple[str, int])
+        cycles = catalogue.checks(name, limit=asked.limit + 1, after=behind)
+        return (([one.at, one.seq], one) for one in cycles)
+    asked.summary.update(summary(catalogue, monitors))
+    found = condition(catalogue, name, monitors)
+    return [] if found is None else [([], found)]
+
+
+def alerts(catalogue: Catalogue, asked: Asked) -> Rows:
+    """Answer `alerts`."""
+    request: AlertsQuery = asked.request
+    [state] = check([request.state], selected.STATES, "state")
+    kinds = check(several(request.kind), selected.KINDS, "kind")
+    severities = check(several(request.severity), SEVERITIES, "severity")
+    found = selected.alerts(catalogue, state, request.provider, kinds, severities)
+    return listed(found, asked, "provider", "alert_id")
+
+
 def one_status(catalogue: Catalogue, asked: Asked) -> Rows:
     """Answer `status`."""
     here = asked.here
@@ -156,6 +201,8 @@ QUESTIONS: dict[str, Question] = {
     "diff": Question(DiffQuery, diff),
     "providers": Question(ProvidersQuery, providers),
     "schedules": Question(SchedulesQuery, all_schedules),
+    "health": Question(HealthQuery, health),
+    "alerts": Question(AlertsQuery, alerts),
     "status": Question(StatusQuery, one_status),
 }
 """Every question by the rest of its subject."""
