@@ -73,8 +73,8 @@ def missed(health: Health, rules: Rules, *, due: int | None, now: int) -> bool:
         return True
     if due is None:
         return False
-    ahead = 0 if health.last_at is None else due - health.last_at
-    return now > due + _slack(rules, max(rules.interval, ahead))
+    last = due if health.last_at is None else health.last_at
+    return now > due + _slack(rules, max(rules.interval, due - last))
 
 
 def late(health: Health, seen: Cycle, rules: Rules) -> bool:
@@ -100,8 +100,8 @@ def count(health: Health, seen: Cycle, rules: Rules) -> Health:
             return _remembered(
                 replace(
                     health,
-                    o=_raised(health.o, age, confirm),
-                    g=_raised(health.g, age, confirm),
+                    o=_confirmed(health.o, age, confirm),
+                    g=_confirmed(health.g, age, confirm),
                     **dict.fromkeys(("f", "b", "th", "pa"), NONE),
                     streak=(),
                     clean=(0, *health.clean),
@@ -113,8 +113,8 @@ def count(health: Health, seen: Cycle, rules: Rules) -> Health:
             return _remembered(
                 replace(
                     health,
-                    o=_raised(health.o, age, confirm),
-                    pa=_raised(health.pa, age, confirm),
+                    o=_confirmed(health.o, age, confirm),
+                    pa=_confirmed(health.pa, age, confirm),
                     **dict.fromkeys(("f", "b", "th", "g"), NONE),
                     streak=(),
                     faulty=(Sample(0, failed=False, errors=seen.error_rate), *health.faulty),
@@ -123,7 +123,7 @@ def count(health: Health, seen: Cycle, rules: Rules) -> Health:
                 failed=False,
             )
         case "FAIL":
-            f = _raised(health.f, age, confirm)
+            f = _confirmed(health.f, age, confirm)
             return _remembered(
                 replace(
                     health,
@@ -136,7 +136,7 @@ def count(health: Health, seen: Cycle, rules: Rules) -> Health:
                 failed=True,
             )
         case "BLOCKED":
-            b = _raised(health.b, age, 0)
+            b = _raised(health.b, age)
             return replace(
                 health,
                 b=b,
@@ -144,7 +144,7 @@ def count(health: Health, seen: Cycle, rules: Rules) -> Health:
                 streak=_named(health, seen, rules, health.b, b),
             )
         case _:
-            return replace(health, th=_raised(health.th, age, 0), g=NONE)
+            return replace(health, th=_raised(health.th, age), g=NONE)
 
 
 def rates(health: Health) -> Rates:
@@ -173,7 +173,8 @@ def _slack(rules: Rules, span: int) -> float:
 
 def _aged(health: Health, seen: Cycle, rules: Rules) -> Health:
     """Return *health* with all ages as they are at the end of *seen*; what is too old is gone."""
-    by = 0 if health.last_at is None else seen.ended - health.last_at
+    last = seen.ended if health.last_at is None else health.last_at
+    by = seen.ended - last
     streaks = {
         name: Streak(one.count, one.since + by, one.last + by)
         for name in ("f", "o", "g", "b", "th", "pa")
@@ -192,13 +193,15 @@ def _aged(health: Health, seen: Cycle, rules: Rules) -> Health:
     )
 
 
-def _raised(streak: Streak, age: int, hold: int) -> Streak:
+def _raised(streak: Streak, age: int) -> Streak:
+    """Return *streak* with one more member, which started *age* before its end."""
+    return Streak(streak.count + 1, streak.since if streak.count else age, age)
+
+
+def _confirmed(streak: Streak, age: int, hold: int) -> Streak:
     """Return *streak* with one more member, unless it starts less than *hold* after the last."""
-    if not streak.count:
-        return Streak(1, age, age)
-    if streak.last - age < hold:
-        return streak
-    return Streak(streak.count + 1, streak.since, age)
+    soon = streak.count > 0 and streak.last - age < hold
+    return streak if soon else _raised(streak, age)
 
 
 def _named(

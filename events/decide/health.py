@@ -119,8 +119,6 @@ def switch(provider: str, health: Health, cause: Off | None, now: int, vantage: 
     if cause is None and not _off(health):
         return Step(health, [])
     becomes = Becomes("inactive", cause or "unchecked", now)
-    if (health.status, health.cause) == becomes[:2]:
-        return Step(health, [])
     health, told = _restored(provider, health, now, now, vantage)
     health = replace(fresh(health), last_at=None, due=None)
     changed = _changed(provider, health, becomes, Evidence(), now, vantage)

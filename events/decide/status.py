@@ -5,7 +5,6 @@ Source: health.md, section 5, whose numbers the rules bear. Moments are millisec
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from events.decide.counting import NONE, Cycle, Rates, Rules, rates, relapses, throttled
@@ -26,19 +25,19 @@ def decide(health: Health, seen: Cycle, rules: Rules, now: int) -> Becomes | Non
     verdict, window = seen.verdict, rates(health)
     error, is_down = health.status == "error", down(health.status, health.cause)
     if verdict == "BLOCKED" and health.b.count >= rules.block_threshold:  # 2
-        return Becomes("error", modal(health, seen)[1], _start(health, health.b))
+        return Becomes("error", modal(health, seen)[1], _start(seen, health.b))
     if verdict == "FAIL" and health.f.count >= rules.failure_threshold and not is_down:  # 3
-        return Becomes("error", "outage", _start(health, health.f))
+        return Becomes("error", "outage", _start(seen, health.f))
     enough = window.samples >= rules.min_samples
     if verdict == "FAIL" and not error and enough and window.failing >= rules.unhealthy_threshold:
         return Becomes("error", "error_rate", now)  # 4
-    wanted = 1 if blocked(health.status, health.cause) else rules.recovery_threshold
-    if error and verdict in {"OK", "PARTIAL"} and health.o.count >= wanted:  # 5
+    back = blocked(health.status, health.cause) or health.o.count >= rules.recovery_threshold
+    if error and verdict in {"OK", "PARTIAL"} and back:  # 5
         to, cause = _recovered(seen, relapses(health, rules, now))
-        return Becomes(to, cause, _start(health, health.o), {"clean": (), "faulty": ()})
+        return Becomes(to, cause, _start(seen, health.o), {"clean": (), "faulty": ()})
     if is_down and throttled(health, rules):  # 6
         forgets: dict[str, object] = {"f": NONE, "streak": ()}
-        return Becomes("degraded", "throttled", _start(health, health.th), forgets)
+        return Becomes("degraded", "throttled", _start(seen, health.th), forgets)
     if error:  # 7
         return None
     if health.status == "inactive":  # 8
@@ -46,11 +45,10 @@ def decide(health: Health, seen: Cycle, rules: Rules, now: int) -> Becomes | Non
     worse = _degraded(health, seen, rules, window)
     if worse is not None:  # 9
         return Becomes("degraded", worse, now)
-    if health.status == "degraded" and verdict == "OK":
-        wanted = _asked(relapses(health, rules, now), rules)
-        clean = window.errors < rules.degraded_threshold / 2
-        if health.g.count >= wanted and clean:  # 10
-            return Becomes("active", None, now)
+    # Only an OK leaves g above 0; what is active stays so.
+    clean = window.errors < rules.degraded_threshold / 2
+    if clean and health.g.count >= _asked(relapses(health, rules, now), rules):  # 10
+        return Becomes("active", None, now)
     return None  # 11
 
 
@@ -90,12 +88,12 @@ def _asked(entries: int, rules: Rules) -> int:
     return min(rules.relapse_cap, rules.recovery_threshold << max(0, entries - 1))
 
 
-def _start(health: Health, streak: Streak) -> int:
-    """Return when the first cycle of *streak*, which was just raised or kept, began."""
-    return (health.last_at or 0) - streak.since
+def _start(seen: Cycle, streak: Streak) -> int:
+    """Return when the first cycle of *streak* began, of which *seen* is the newest."""
+    return seen.ended - streak.since
 
 
 def modal(health: Health, seen: Cycle) -> tuple[str, str | None]:
     """Return the class, and its cause, that the streak shows most, of several the newest."""
     names = [(class_, cause) for class_, cause, _ in reversed(health.streak)]
-    return Counter(names or [(seen.class_, seen.cause)]).most_common(1)[0][0]
+    return max(names or [(seen.class_, seen.cause)], key=names.count)

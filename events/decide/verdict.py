@@ -37,7 +37,6 @@ def judge(checks: Sequence[CheckResult], unhealthy_threshold: float) -> Judged:
     weight = fsum(one.weight for one in answered)
     failed = fsum(one.weight for one in answered if one.verdict == "FAIL")
     partial = fsum(one.weight for one in answered if one.verdict == "PARTIAL")
-    failing = failed / weight if weight else 0.0
     errors = (failed + partial / 2) / weight if weight else 0.0
 
     if lost := _of(critical, "FAIL"):
@@ -52,7 +51,7 @@ def judge(checks: Sequence[CheckResult], unhealthy_threshold: float) -> Judged:
         return _judged("UNKNOWN", None, silent, errors)
     if not answered:
         return _judged("UNKNOWN", None, checks, errors)
-    if failing >= unhealthy_threshold:
+    if failed / weight >= unhealthy_threshold:
         return _judged("FAIL", None, _of(answered, "FAIL"), errors)
     faulty = _of(answered, "PARTIAL", "FAIL")
     if worse := [one for one in faulty if one.class_ != "slow"]:

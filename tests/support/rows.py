@@ -141,6 +141,9 @@ def remember(kit: Kit) -> None:
     for number in range(30):
         fails = kit.flapping.remembered(fails, failed=number % 3 == 0)
     assert f"{fails:021b}" == "100100100100100100100"
+    for _ in range(30):
+        fails = kit.flapping.remembered(fails, failed=True)
+    assert fails == 2**21 - 1
 
 
 def lives(kit: Kit, story: Story) -> None:
@@ -162,17 +165,21 @@ FULL = Health(
     th=ONE,
     pa=ONE,
     clean=(0, 540_000, 540_001),
-    faulty=(Sample(10, failed=True, errors=1.0), Sample(540_001, failed=True, errors=1.0)),
+    faulty=(
+        Sample(10, failed=True, errors=1.0),
+        Sample(540_000, failed=True, errors=1.0),
+        Sample(540_001, failed=True, errors=1.0),
+    ),
     fails=1,
     seen=3,
     last_at=T0 - 59_000,
 )
 COUNTED = [
-    ("O", "o2 g2", 3, 1, 0b10, 4),
-    ("P", "o2 pa2", 2, 2, 0b10, 4),
-    ("F", "f2", 2, 2, 0b11, 4),
-    ("B", "b2", 2, 1, 0b1, 3),
-    ("T", "f1 o1 b1 th2 pa1", 2, 1, 0b1, 3),
+    ("O", "o2 g2", 3, 2, 0b10, 4),
+    ("P", "o2 pa2", 2, 3, 0b10, 4),
+    ("F", "f2", 2, 3, 0b11, 4),
+    ("B", "b2", 2, 2, 0b1, 3),
+    ("T", "f1 o1 b1 th2 pa1", 2, 2, 0b1, 3),
 ]
 
 
@@ -199,7 +206,9 @@ def counts(kit: Kit, row: tuple[str, str, int, int, int, int]) -> None:
         assert health.faulty[0] == Sample(
             0, failed=letter == "F", errors=0.5 if letter == "P" else 1.0
         )
-    assert health.faulty[-1] == Sample(60_010, failed=True, errors=1.0)
+    assert health.faulty[-2] == Sample(60_010, failed=True, errors=1.0)
+    assert health.faulty[-1] == Sample(600_000, failed=True, errors=1.0)
+    assert health.clean[0] == (0 if letter == "O" else 60_000)
     assert life.told == []
 
 
@@ -230,6 +239,16 @@ def evidence(kit: Kit) -> None:
     assert len(many.health.streak) == 10
     few = Life(kit, RULES._replace(block_threshold=5)).play("F*20")
     assert len(few.health.streak) == 5
+    assert not Life(kit).play("O F P").health.streak
+    most = Life(kit).play("O v v F").told[-1]
+    assert isinstance(most, HealthStatusChanged)
+    assert most.evidence.class_ == "overloaded"
+    own = Life(kit).play("F T T T").told[-1]
+    assert isinstance(own, HealthStatusChanged)
+    assert own.evidence.class_ == "rate_limited"
+    single = Life(kit).play("P").told[-1]
+    assert isinstance(single, HealthStatusChanged)
+    assert single.evidence.error_rate == 0.5
     third = Life(kit).play("O p p F P")
     assert isinstance(third.told[-1], HealthStatusChanged)
     assert third.told[-1].evidence.error_rate == 0.0667
@@ -291,6 +310,10 @@ def bounds(kit: Kit) -> None:
         life = Life(kit, health=start)
         life.step(one, due)
         assert (life.health.o.count == 1) is lost
+    for letter in "OPFBT":
+        wiped = Life(kit, RULES._replace(partial_threshold=9), FULL).play(f"{letter}@20+500")
+        streaks = {"O": "o1 g1", "P": "o1 pa1", "F": "f1", "B": "b1", "T": "th1"}
+        assert wiped.counts == streaks[letter]
     far = T0 + 101_000  # planned 100 s after the last end: 150 s more
     for behind, lost in ((150_000, False), (150_001, True)):
         life = Life(kit, health=start)
@@ -313,7 +336,8 @@ def bounds(kit: Kit) -> None:
     assert restored.reason == "local_network"
     known = life.health
     assert not known.stale
-    assert known.lost is known.lost_since is None
+    assert known.lost is None
+    assert known.lost_since is None
     unknown = Life(kit)
     unknown.step(LETTERS["O"]._replace(started=T0 + 500_000, ended=T0 + 501_000), T0)
     assert unknown.lines == ["active() 502..502"]
@@ -393,6 +417,8 @@ def switched(kit: Kit) -> None:
     life.tick(T0 + 10_000_000, T0)
     life.play("F F F")
     assert life.health == health
+    never = Life(kit).play("F F N")
+    assert (never.counts, never.told) == ("", [])
     fresh = Life(kit)
     fresh.switch("unconfigured", T0)
     assert fresh.lines == ["inactive(unconfigured) 0..0"]

@@ -105,6 +105,12 @@ STORIES = [
         {"block_threshold": 3},
     ),
     Story(
+        "rule 2: at the edge of our network it is the configuration",
+        "O C C",
+        ["active() 2..2", "error(config) 20..42"],
+        "b2 | 1+0",
+    ),
+    Story(
         "rule 2: an outage becomes blocked",
         "O F*3 B B",
         [
@@ -200,6 +206,19 @@ STORIES = [
         "O F O F F O F F O O",
         ["active() 2..2", "degraded(error_rate) 182..182"],
         "o2 g2 | 5+5",
+    ),
+    Story(
+        "rule 4: partial ones are no failures",
+        "O P F P F P F P P F",
+        ["active() 2..2", "degraded(partial) 162..162", "degraded(error_rate) 182..182"],
+        "f1 | 1+9",
+    ),
+    Story(
+        "rule 4: of one alone",
+        "F",
+        ["error(error_rate) 2..2 relapses 1"],
+        "f1 | 0+1",
+        {"min_samples": 1, "unhealthy_threshold": 0.9},
     ),
     Story(
         "rule 5: R good ones recover from the start of o, with an empty window",
@@ -435,6 +454,12 @@ STORIES = [
         "o11 pa1 | 8+3",
     ),
     Story(
+        "rule 9: partial ones, one by one",
+        "O P O P O P O P O P",
+        ["active() 2..2", "degraded(error_rate) 182..182"],
+        "o10 pa1 | 5+5",
+    ),
+    Story(
         "rule 9: flapping last",
         "O@60*15 F@60 O@60 F@60 O@60 F@60 O@60*16",
         ["active() 42..42", "degraded(flapping) 1242..1242"],
@@ -474,13 +499,25 @@ STORIES = [
         "o3 g1 | 2+1",
     ),
     Story(
-        "rule 10: not while the mean error is half of the threshold",
+        "rule 10: not while the mean error is above half of the threshold",
         "P P O O O",
         ["degraded(partial) 2..2"],
         "o5 g3 | 3+2",
     ),
     Story(
-        "rule 10: below that",
+        "rule 10: nor at it",
+        "P P O*8",
+        ["degraded(partial) 2..2"],
+        "o10 g8 | 8+2",
+    ),
+    Story(
+        "rule 10: below that it is",
+        "P P O*9",
+        ["degraded(partial) 2..2", "active() 202..202"],
+        "o11 g9 | 9+2",
+    ),
+    Story(
+        "rule 10: little errors",
         "O p*10 O O",
         ["active() 2..2", "degraded(partial) 42..42", "active() 242..242"],
         "o13 g2 | 3+10",
