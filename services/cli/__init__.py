@@ -66,6 +66,7 @@ COMMANDS = {
     "restore": Command("backup", "restore", "Put a log back into an empty directory or server."),
     "verify": Command("verify", "verify", "Read the log whole, and compare the catalogue with it."),
     "query": Command("database", "query", "Ask the catalogue in SQL; nothing can be changed."),
+    "export": Command("export", "export", "Print the catalogue in the form other tools read."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),
     "version": Command("version", "version", "Show the versions of modelog and of its parts."),

@@ -65,7 +65,7 @@ def write_array(items: Iterable[object]) -> None:
 
 def write_object(value: object) -> None:
     """Write one JSON object, indented."""
-    write(_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n")
+    write(escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n")
 
 
 def write_lines(values: Iterable[object]) -> None:
@@ -74,10 +74,10 @@ def write_lines(values: Iterable[object]) -> None:
 
 
 def _json(value: object) -> str:
-    return _escaped(msgspec.json.encode(value).decode())
+    return escaped(msgspec.json.encode(value).decode())
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Spell what a terminal would obey as JSON escapes; such characters stand in strings only."""
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
