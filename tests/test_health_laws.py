@@ -45,7 +45,7 @@ class Reducer(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rules = RULES
+        self.thresholds = RULES
         self.health = Health()
         self.now = T0
         self.due: int | None = None
@@ -62,7 +62,7 @@ class Reducer(RuleBasedStateMachine):
 
     @initialize(rules=configurations)
     def configure_first(self, rules: Rules) -> None:
-        self.rules = rules
+        self.thresholds = rules
 
     @rule(
         letter=letters,
@@ -81,7 +81,7 @@ class Reducer(RuleBasedStateMachine):
         due = (started - min(pause, 30_000)) if planned else self.due
         before = self.health
         gone = self._missed(due if before.due is None else before.due)
-        after, events = step("p", before, seen, self.rules, due=due, now=self.now)
+        after, events = step("p", before, seen, self.thresholds, due=due, now=self.now)
         self.last = seen, due, self.now
         off = before.status == "inactive" and before.cause != "unchecked"
         if off or seen.verdict == "UNKNOWN":
@@ -97,7 +97,7 @@ class Reducer(RuleBasedStateMachine):
         if due is None:
             return False
         last = due if self.health.last_at is None else self.health.last_at
-        slack = (self.rules.stale_factor - 1) * max(self.rules.interval, due - last)
+        slack = (self.thresholds.stale_factor - 1) * max(self.thresholds.interval, due - last)
         return self.now > due + slack
 
     def _counted(self, before: Health, after: Health, seen: Cycle, *, gone: bool) -> None:
@@ -107,11 +107,11 @@ class Reducer(RuleBasedStateMachine):
         if seen.verdict == "FAIL":
             self.failed_ever = True
             self.good, self.refused = [], []
-            if not self.fails or seen.started - self.fails[-1] >= self.rules.confirm_interval:
+            if not self.fails or seen.started - self.fails[-1] >= self.thresholds.confirm_interval:
                 self.fails.append(seen.started)
         elif seen.verdict in {"OK", "PARTIAL"}:
             self.fails, self.refused = [], []
-            if not self.good or seen.started - self.good[-1] >= self.rules.confirm_interval:
+            if not self.good or seen.started - self.good[-1] >= self.thresholds.confirm_interval:
                 self.good.append(seen.started)
         elif seen.verdict == "BLOCKED":
             self.fails, self.good = [], []
@@ -158,7 +158,7 @@ class Reducer(RuleBasedStateMachine):
             assert before.since == after.since
 
     def _permitted(self, event: HealthStatusChanged, seen: Cycle) -> None:
-        rules = self.rules
+        rules = self.thresholds
         if event.to == "error":
             assert seen.verdict in {"FAIL", "BLOCKED"}  # 8
             if event.cause == "outage":  # 2
@@ -187,7 +187,7 @@ class Reducer(RuleBasedStateMachine):
         if self.last is not None and self.last[0].verdict != "UNKNOWN" and self.health.last_at:
             seen, due, now = self.last
             if seen.ended == self.health.last_at:
-                assert step("p", self.health, seen, self.rules, due=due, now=now) == (
+                assert step("p", self.health, seen, self.thresholds, due=due, now=now) == (
                     self.health,
                     [],
                 )
@@ -196,9 +196,9 @@ class Reducer(RuleBasedStateMachine):
     def time_passes(self, pause: int) -> None:
         self.now += pause
         after, events = tick(
-            "p", self.health, self.rules, due=self.due, now=self.now, reason="silent"
+            "p", self.health, self.thresholds, due=self.due, now=self.now, reason="silent"
         )
-        again = tick("p", after, self.rules, due=self.due, now=self.now, reason="silent")
+        again = tick("p", after, self.thresholds, due=self.due, now=self.now, reason="silent")
         assert again == (after, [])
         self._take(after, events)
 
@@ -218,7 +218,7 @@ class Reducer(RuleBasedStateMachine):
 
     @rule(rules=configurations)
     def configure(self, rules: Rules) -> None:
-        self.rules = rules
+        self.thresholds = rules
 
     @rule()
     def restart(self) -> None:
@@ -242,12 +242,12 @@ class Reducer(RuleBasedStateMachine):
         assert health.fails < 2**21
         assert health.stale == self.stale == (health.lost is not None)
         ages = [*health.clean, *(one.age for one in health.faulty)]
-        assert all(0 <= age <= self.rules.window for age in ages)
+        assert all(0 <= age <= self.thresholds.window for age in ages)
         assert len(health.streak) <= 10
 
 
-class TestAnyOrder(Reducer.TestCase):  # type: ignore[misc] # hypothesis makes it
-    settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestAnyOrder = Reducer.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 
 @given(
