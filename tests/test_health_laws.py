@@ -247,7 +247,7 @@ class Reducer(RuleBasedStateMachine):
 
 
 TestAnyOrder = Reducer.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
 @given(
