@@ -22,6 +22,10 @@ HEAD = """\
 [refresh]
 interval = "6h"
 
+[health]
+interval = "6h"
+confirm_interval = "90m"
+
 [enrichment]
 sources = []
 """
