@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
+from msgspec.structs import replace
+
 from events.alerts import AlertEvent, CauseGroup
 from events.base import instant_at, millis_of
 from events.decide import alerts as alerting
@@ -81,6 +83,13 @@ class Chart:
                 vantage=self.vantage,
             )
         )
+
+    def put_off(self, start: int) -> None:
+        """Take note that the provider wants no call before *start*: until then nothing is due."""
+        if self.due is not None:
+            self.due = max(self.due, start)
+        if self.health.due is not None:
+            self.health = replace(self.health, due=max(self.health.due, start))
 
     def switch(self, cause: Off | None, now: int) -> list[HealthEvent]:
         """Take note that checks are off, and why; None: that they are on."""

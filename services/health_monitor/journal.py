@@ -16,7 +16,7 @@ from services.logs import say
 from services.process import Host
 
 TOGETHER = 0.5
-"""Seconds of the clock that checks wait for others: each append of its own would wait for the disk."""
+"""Seconds of the clock that checks wait for others: every append waits for the disk."""
 SHORTEST = 0.02
 """However fast the clock runs."""
 MOST = 500

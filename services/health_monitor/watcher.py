@@ -216,7 +216,9 @@ class Watcher:
             self.chart = chart
             listing = self._cycles.listing
             listing.known, listing.worked = chart.known, chart.known is not None
-            self.start = self._pinned.now() if chart.due is None else chart.due
+            now = self._pinned.now()
+            longest = max(self._pace.interval, self._pace.blocked)  # a clock that was set back
+            self.start = now if chart.due is None else min(chart.due, now + longest)
             if recalled.owed is None:
                 return chart
             cycle_id = recalled.owed.evidence.cycle_ids[0]
@@ -243,7 +245,7 @@ class Watcher:
         self._credential = fingerprint(self.name, secrets)
         if source == "check" and (left := await self._left()) > 0:
             self.start = started + left
-            chart.due = None if chart.due is None else max(chart.due, self.start)
+            chart.put_off(self.start)
             return None
         facts = chart.switch(None, started)
         facts += chart.age(self._rules, started, "silent")
