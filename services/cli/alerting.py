@@ -45,7 +45,7 @@ def columns(names: Mapping[str, str], now: Instant) -> tuple[Column, ...]:
     """Return the columns of alerts whose ids are shown as *names* have them."""
     return (
         Column("ID", lambda row: names[row["alert_id"]], style="cyan"),
-        Column("SINCE", lambda row: moment(row["since"])[5:16], style="dim"),
+        Column("SINCE", lambda row: moment(row["since"])[:16], style="dim"),
         Column("SEVERITY", lambda row: row["severity"], style=_severity_style),
         Column("STATE", lambda row: flags(row, now), folded=True),
         Column("KIND", lambda row: row["kind"], elastic=True, wide=True),

@@ -193,4 +193,7 @@ def _meant(opened: Catalogue, id: str) -> str:
 
 
 def _ids(opened: Catalogue) -> list[str]:
-    return [str(found) for (found,) in opened.query("SELECT alert_id FROM alerts").rows]
+    return [
+        str(found)
+        for (found,) in opened.query("SELECT alert_id FROM alerts ORDER BY alert_id").rows
+    ]

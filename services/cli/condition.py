@@ -25,6 +25,13 @@ STYLES = {
     "BLOCKED": "red",
 }
 
+REASONS = {
+    "no_monitor": "no health monitor lives",
+    "silent": "no check has counted for too long",
+    "local_network": "our own network fails",
+    "check_invalid": "the provider refuses the check itself",
+}
+
 
 def state_style(text: str) -> str:
     """Return the Rich style of a status or a verdict, whatever stands behind it."""
@@ -48,7 +55,7 @@ def fields_of(row: Row, now: Instant) -> list[tuple[str, object]]:
     return [
         ("provider", row["provider"]),
         ("status", state),
-        ("stale", row["stale_reason"]),
+        ("stale", REASONS.get(row["stale_reason"], row["stale_reason"])),
         ("uptime", _uptime(row)),
         ("coverage", f"{share(row['coverage_24h']) or '0%'} of 24 hours"),
         ("30 days", drawn),

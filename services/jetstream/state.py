@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from services.jetstream.api import ApiError, NoAnswer, NoStream
+from services.jetstream.api import NO_STREAM, ApiError, NoAnswer, NoStream
 from services.jetstream.buckets import PURGE, Changed, Unanswered, keys, look, purge, write
 from services.jetstream.connect import Client
 from services.jetstream.streams import STATE
@@ -61,7 +61,9 @@ async def living(nc: Client, process: str) -> int | None:
         return len(await alive(nc, process))
     except NoStream:
         return 0
-    except (NoAnswer, ApiError):
+    except ApiError as error:
+        return 0 if error.err_code == NO_STREAM else None
+    except NoAnswer:
         return None
 
 
