@@ -37,8 +37,8 @@ Delete it, and it is replayed from the log. Instants are TEXT, `YYYY-MM-DDTHH:MM
 sort as such; booleans are 0 or 1; columns that hold JSON are TEXT. Prices are USD, for tokens
 per 1,000,000."""
 HEALTH_YET = """\
-Read and checked, and kept with every provider, but not acted upon: nothing judges providers yet.
-The defaults are those of an interval of one minute; most of them follow it."""
+For every provider, and key by key in its `health`. The defaults are those of an interval of one
+minute; most of them follow it. What they mean: [health](health.md)."""
 
 MEANINGS = {
     "data": "the data directory",
