@@ -10,7 +10,7 @@ import msgspec
 
 from events.codec import types
 from events.queries import QUERIES, Page
-from events.requests import COMMANDS, Accepted, Refused
+from events.requests import COMMANDS, Accepted, Changed, Rebuilding, Refused
 from events.subjects import (
     AUDIT,
     AUDIT_SUBJECTS,
@@ -41,6 +41,8 @@ ADDRESSES = {
 HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject")
 REPLIES: dict[str, type[msgspec.Struct]] = {
     "accepted": Accepted,
+    "changed": Changed,
+    "rebuilding": Rebuilding,
     "page": Page,
     "refused": Refused,
 }
@@ -82,7 +84,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     channels = {_key(tag): _channel(address(tag), tag) for tag in types()}
     channels |= {_key(subject): _channel(subject, subject) for subject in requests}
     channels |= {
-        "reply": _channel(None, "accepted", "refused"),
+        "reply": _channel(None, "accepted", "changed", "rebuilding", "refused"),
         "answer": _channel(None, "page", "refused"),
     }
     return {
