@@ -57,12 +57,16 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefreshStarted(BaseEvent, frozen=True, kw_only=True, tag="refresh.started"):
-    """A run has begun to ask a provider for its models; exactly one outcome follows."""
+    """A run has begun to ask a provider for its models; exactly one outcome follows.
+
+    *lease* is the revision of the lease that it runs under: a later run has a larger one.
+    """
 
     provider: str
     run_id: str
     force: bool = False
     reason: RefreshReason = "schedule"
+    lease: int | None = None
 
 
 class _Outcome(BaseEvent, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ class _Outcome(BaseEvent, frozen=True, kw_only=True):
 
     *observed_at* is the moment of the observation, null where there was none: the facts of the run
     carry it as their `at`. *models* counts the rows of the list, *missing* and *removed* the facts
-    of this run.
+    of this run. *lease* is the revision of the lease that it ran under.
     """
 
     provider: str
@@ -90,6 +94,7 @@ class _Outcome(BaseEvent, frozen=True, kw_only=True):
     absent: Absent | None = None
     error: Failure | None = None
     observed_at: Instant | None = None
+    lease: int | None = None
 
 
 class RefreshSucceeded(_Outcome, frozen=True, kw_only=True, tag="refresh.succeeded"):

@@ -68,6 +68,7 @@ async def refresh(host: Host, asking: Asking, watched: Watched, run: Run) -> Ref
         run_id=run.run_id,
         force=run.force,
         reason=run.reason,
+        lease=_revision(host),
     )
     try:
         await _surely(host.record(started, correlation_id=run.run_id))
@@ -208,7 +209,7 @@ async def _conclude(
 ) -> RefreshOutcome:
     """Write the outcome, count what it means, and say it on one line."""
     duration = round((_now() - began) * 1000)
-    outcome = msgspec.structs.replace(outcome, duration_ms=duration)
+    outcome = msgspec.structs.replace(outcome, duration_ms=duration, lease=_revision(host))
     if duration < 1000 * LATE or not await concluded(host.nc, watched.name, outcome.run_id):
         await host.record(outcome, correlation_id=outcome.run_id)
     if outcome.absent is not None and outcome.absent.seq != watched.seq:
@@ -234,6 +235,10 @@ async def _conclude(
             attempts=outcome.attempts,
         )
     return outcome
+
+
+def _revision(host: Host) -> int | None:
+    return None if host.lease is None else host.lease.revision
 
 
 def _now() -> float:
