@@ -143,6 +143,10 @@ def test_an_unknown_provider_does_not_exist(folder: Path) -> None:
     assert (answer.code, answer.err) == (3, 'there is no provider "akme"; did you mean "acme"?\n')
 
 
+def test_the_totals_are_of_all(folder: Path) -> None:
+    assert modelog("health", "acme", "--summary", cwd=folder).code == 2
+
+
 def test_without_a_catalogue_it_says_so(tmp_path: Path) -> None:
     assert modelog("health", cwd=tmp_path).code == 4
 

@@ -12,6 +12,7 @@ from services import clock
 from services.cli import alerting
 from services.cli.catalogue import catalogue, check_provider
 from services.cli.condition import CHECKS, HISTORY, fields_of, state_style, stated
+from services.cli.failures import WRONG, Refusal
 from services.cli.figures import age, millis, share, sparkline
 from services.cli.log import connection
 from services.cli.options import AsJson, ConfigFile, DataDir, Limit, settings
@@ -52,8 +53,10 @@ def health(
 
     Status, uptime, latency of successful checks, open alerts; of one provider also its days, its
     statuses, its last checks and why they failed. Where no health monitor lives, all of it is
-    stale. LIMIT cuts the list of providers, or those of one.
+    stale. `--limit` cuts the list of providers, or the lists of one.
     """
+    if name is not None and totals:
+        raise Refusal("the totals are of all providers; leave out the name, or --summary", WRONG)
     found = settings(config, data)
     with catalogue(config, data) as opened:
         if name is not None:
