@@ -73,6 +73,18 @@ class DataDirectory:
             file.flush()
             yield
 
+    def holder(self, name: str = "lock") -> str | None:
+        """Return who holds the directory, its process id first; None where nobody does."""
+        try:
+            with (self.path / name).open(encoding="utf-8", errors="replace") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return file.read().strip() or "(unknown)"
+        except OSError:
+            return None
+        return None
+
     def live_url(self) -> str | None:
         """Return the URL of the server that runs over this directory, None where none answers."""
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROCESSES = {"refresher", "health_monitor", "projector", "notifier", "demo", "cli"}
+PROCESSES = {"refresher", "health_monitor", "projector", "notifier", "demo", "cli", "doctor"}
 
 MAY_IMPORT = {
     "events": "msgspec events",
@@ -27,11 +27,12 @@ MAY_IMPORT = {
     "services/health_monitor": "aiolimiter msgspec tenacity events services services.health_monitor",
     "services/projector": "msgspec tenacity events projections services services.projector",
     "services/notifier": "apprise msgspec tenacity events services services.notifier",
+    "services/doctor": "msgspec events projections services services.doctor",
     "services/demo": "msgspec events projections services services.demo",
     "services/demo/play.py": "rich typer msgspec events projections services services.demo",
     "services/cli": "click rich typer msgspec events projections services"
     " services.refresher services.health_monitor services.projector services.notifier"
-    " services.demo services.cli",
+    " services.demo services.doctor services.cli",
 }
 
 # Below services/ only where a row says so: time, chance, threads, disk and network.

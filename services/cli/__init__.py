@@ -69,6 +69,7 @@ COMMANDS = {
     "export": Command("export", "export", "Print the catalogue in the form other tools read."),
     "schema": Command("database", "schema", "Print the JSON Schema of every event, and AsyncAPI."),
     "status": Command("status", "status", "Show everything on one screen."),
+    "doctor": Command("doctor", "doctor", "Say what is wrong on this machine; how to mend it."),
     "version": Command("version", "version", "Show the versions of modelog and of its parts."),
 }  # fmt: skip
 """The whole surface."""

@@ -105,14 +105,8 @@ async def ensure(
     where JetStream refuses (another stream may hold our subjects), and NoAnswer.
     """
     await level(nc)
-    sync = await _sync(monitor_url)
-    epoch = new_id()
-    wanted = [
-        facts(epoch, new_id(), replicas),
-        audit(epoch, replicas, audit_max_age),
-        *(bucket(name, replicas) for name in (LEASES, STATE)),
-        objects(SNAPSHOTS, replicas),
-    ]
+    sync = await proven(monitor_url)
+    wanted = _wanted(replicas, audit_max_age)
     done: dict[str, Done] = {}
     found: dict[str, dict[str, Any]] = {}
     for config in wanted:
@@ -120,6 +114,35 @@ async def ensure(
         done[name], found[name] = await _one(nc, config, apply=apply)
     metadata = found[FACTS]["metadata"]
     return Report(done, metadata[EPOCH_KEY], metadata[INSTALLATION_KEY], sync)
+
+
+async def compare(
+    nc: Client, *, replicas: int = 1, audit_max_age: float | None
+) -> dict[str, list[StreamDiffers] | None]:
+    """Return in what each stream and bucket is not as `ensure` would have it; None: not there.
+
+    Nothing is created or changed. Raises ApiError and NoAnswer.
+    """
+    found: dict[str, list[StreamDiffers] | None] = {}
+    for config in _wanted(replicas, audit_max_age):
+        name = config["name"]
+        actual = await _config(nc, name)
+        found[name] = (
+            None
+            if actual is None
+            else [StreamDiffers(name, *row) for row in differences(config, actual)]
+        )
+    return found
+
+
+def _wanted(replicas: int, audit_max_age: float | None) -> list[dict[str, Any]]:
+    epoch = new_id()
+    return [
+        facts(epoch, new_id(), replicas),
+        audit(epoch, replicas, audit_max_age),
+        *(bucket(name, replicas) for name in (LEASES, STATE)),
+        objects(SNAPSHOTS, replicas),
+    ]
 
 
 def differences(
@@ -193,8 +216,11 @@ async def level(nc: Client) -> None:
         )
 
 
-async def _sync(monitor_url: str | None) -> Sync:
-    """Tell whether every write is synced; `sync_interval` itself is not shown truthfully."""
+async def proven(monitor_url: str | None) -> Sync:
+    """Tell whether every write is synced; `sync_interval` itself is not shown truthfully.
+
+    Raises SyncNotAlways where it is known not to be.
+    """
     config = await asyncio.to_thread(_jetstream_config, monitor_url) if monitor_url else None
     if config is None:
         return "unproven"
