@@ -55,9 +55,10 @@ def check(
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
-    """Check providers now: their lists, and every check that is configured.
+    """Check providers now.
 
-    Waits for the verdict; exit code 1 where one is FAIL or BLOCKED.
+    Their lists, and every check that is configured. Waits for the verdict; exit code 1 where one is
+    FAIL or BLOCKED.
     """
     if (name is None) is not all_:
         raise Refusal("name a provider, or give --all", WRONG)
