@@ -69,7 +69,7 @@ def test_all_built_in_providers_are_available_without_a_catalogue(tmp_path: Path
 def test_one_provider_is_one_object(folder: Path) -> None:
     answer = modelog("providers", "show", "openai", "--json", cwd=folder)
 
-    assert tuple(answer.json) == Provider.__struct_fields__
+    assert tuple(answer.json)[:-3] == Provider.__struct_fields__
 
 
 def test_one_provider_comes_with_its_last_refreshes(folder: Path) -> None:

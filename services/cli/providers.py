@@ -25,6 +25,10 @@ STYLES = {
     "error": "red",
     "disabled": "dim",
 }
+_CAPABILITIES = """
+SELECT capability, count(*) FROM model_capabilities WHERE provider = ?
+GROUP BY capability ORDER BY count(*) DESC, capability
+"""
 RECENT = 5
 """Refreshes that `show` tells of."""
 
@@ -126,18 +130,38 @@ def show(
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
-    """Show one provider and its last refreshes."""
+    """Show one provider and its last refreshes.
+
+    With how many of its models have each capability, and how it has answered.
+    """
     with catalogue(config, data) as opened:
         check_provider(opened, name)
         row = msgspec.to_builtins(opened.provider(name))
         runs = [msgspec.to_builtins(run) for run in opened.refreshes(name, limit=RECENT)]
+        row["capabilities"] = dict(opened.query(_CAPABILITIES, (name,)).rows)
+        row["health"] = next(map(msgspec.to_builtins, opened.provider_health(name)), None)
     if as_json:
-        write_object(row)
+        write_object({**row, "refreshes": runs})
         return
     write_record(_fields(row))
     if runs:
         write("\n")
         write_table(runs, REFRESHES)
+
+
+def _health(figures: Row | None) -> str:
+    """Return a provider's figures in a line; empty where there are none yet."""
+    if figures is None:
+        return ""
+    uptime, latency, alerts = (
+        figures[name] for name in ("uptime_24h", "latency_p50_ms", "open_alerts")
+    )
+    told = [
+        None if uptime is None else f"{uptime:.2%} up in 24 hours",
+        None if latency is None else f"{latency:,.0f} ms in the middle",
+        f"{alerts} open alert{'' if alerts == 1 else 's'}" if alerts else None,
+    ]
+    return ", ".join(filter(None, told))
 
 
 def _fields(row: Row) -> list[tuple[str, object]]:
@@ -148,7 +172,9 @@ def _fields(row: Row) -> list[tuple[str, object]]:
         ("dialect", row["dialect"]),
         ("base url", row["base_url"]),
         ("status", f"{_status(row)}{since}{cause}"),
+        ("health", _health(row["health"])),
         ("models", str(row["model_count"])),
+        ("can", ", ".join(f"{name} {count:,}" for name, count in row["capabilities"].items())),
         (
             "refreshed",
             " ".join(filter(None, [moment(row["refreshed_at"]), row["refresh_outcome"]])),

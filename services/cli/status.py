@@ -21,6 +21,7 @@ from services.directory import DataDirectory
 from services.effective import describe
 from services.jetstream.connect import NoServer
 from services.jetstream.read import NoAnswer, NoStream, info
+from services.jetstream.state import living
 from services.projector.status import status as told
 
 COLUMNS = (
@@ -30,6 +31,9 @@ COLUMNS = (
     Column("LAG", lambda row: _number(row["lag"]), right=True),
 )
 STOPPED = "not running; start it with `modelog up`"
+BEATING = ("refresher", "health-monitor")
+"""Processes that tell of their lives."""
+LEVELS = ("critical", "high", "medium", "low")
 
 
 def _number(of: int | None) -> str:
@@ -73,17 +77,17 @@ def status(
 
 async def _gathered(config: Config) -> dict[str, Any]:
     directory = DataDirectory(config.data)
-    last = await _streams(config, directory) or {}
-    url = last.pop("url", None)
+    found = await _log(config, directory) or {}
+    url, alive = found.pop("url", None), found.pop("alive", None)
     try:
         with Catalogue.open(directory.catalogue) as opened:
-            return told(opened, directory.path, url, last)
+            return told(opened, directory.path, url, found, alive)
     except NoCatalogue:
-        return told(None, directory.path, url, last)
+        return told(None, directory.path, url, found, alive)
 
 
-async def _streams(config: Config, directory: DataDirectory) -> dict[str, Any] | None:
-    """Return the URL of the running server and the last sequence of each stream it has."""
+async def _log(config: Config, directory: DataDirectory) -> dict[str, Any] | None:
+    """Return the running server's URL, the last sequence of each stream it has, and who lives."""
     url = config.nats.url or directory.live_url()
     if url is None:
         return None
@@ -95,6 +99,7 @@ async def _streams(config: Config, directory: DataDirectory) -> dict[str, Any] |
                     found[name] = (await info(nc, name, deadline=2.0)).last_seq
                 except (NoStream, NoAnswer):
                     found[name] = None
+            found["alive"] = {process: await living(nc, process) for process in BEATING}
     except NoServer:
         return None
     return found
@@ -107,10 +112,9 @@ def _write(told: dict[str, Any]) -> None:
             ("data", _shown(told["data"])),
             (
                 "server",
-                f"{server['url']}, running"
-                if server
-                else "not running; start it with `modelog up`",
+                f"{server['url']}, running" if server else STOPPED,
             ),
+            ("alive", _alive(told["processes"])),
             ("catalogue", _file(kept) if kept else "none yet"),
         ]
     )
@@ -119,17 +123,45 @@ def _write(told: dict[str, Any]) -> None:
     if kept is None:
         return
     write("\n")
-    providers, models = told["providers"], told["models"]
+    providers, models, health = told["providers"], told["models"], told["health"]
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in providers["outcomes"].items())
     write_record(
         [
             ("providers", f"{providers['registered']}: {outcomes or 'none registered'}"),
             ("failing", " ".join(providers["failing"])),
+            ("health", _health(health)),
+            ("alerts", _alerts(health)),
             ("refreshes", _told(told["refreshes"])),
             ("models", f"{models['listed']:,} listed, {models['missing']:,} missing"),
-            ("unknown events", told["unknown_events"] or None),
+            ("unknown events", _unknown(told["unknown_events"])),
         ]
     )
+
+
+def _alive(counts: dict[str, int | None] | None) -> str | None:
+    if counts is None:
+        return None
+    return ", ".join(
+        f"{process}: {'unknown' if count is None else count or 'none'}"
+        for process, count in counts.items()
+    )
+
+
+def _health(totals: dict[str, Any]) -> str | None:
+    """Return how many providers are how; nothing where none is registered."""
+    states = ("healthy", "degraded", "unhealthy", "blocked", "inactive", "stale")
+    return ", ".join(f"{totals[state]} {state}" for state in states if totals[state]) or None
+
+
+def _alerts(totals: dict[str, Any]) -> str:
+    by = [f"{totals[f'alerts_{level}']} {level}" for level in LEVELS if totals[f"alerts_{level}"]]
+    return f"{totals['open_alerts']} open: {', '.join(by)}" if by else "none open"
+
+
+def _unknown(count: int) -> str | None:
+    """Return how many events wait for a newer version."""
+    told = f"{count:,} of a newer version, kept raw until a rebuild by that version"
+    return told if count else None
 
 
 def _told(hits: dict[str, Any]) -> str | None:
@@ -139,7 +171,9 @@ def _told(hits: dict[str, Any]) -> str | None:
 
 
 def _file(kept: dict[str, Any]) -> str:
-    return f"{_shown(kept['path'])} ({kept['file']}, {kept['bytes'] / 1e6:.1f} MB)"
+    wal = f" + {kept['wal_bytes'] / 1e6:.1f} MB wal" if kept["wal_bytes"] else ""
+    size = f"{kept['bytes'] / 1e6:.1f} MB{wal}"
+    return f"{_shown(kept['path'])} (generation {kept['generation']}, {size})"
 
 
 def _shown(path: str) -> str:

@@ -7,31 +7,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from events.subjects import STREAMS
 from projections import Catalogue
+from projections.generations import JOURNAL, number, size
 
 _HITS = "SELECT count(*), coalesce(sum(not_modified), 0) FROM refreshes WHERE outcome = 'succeeded'"
 
 
 def status(
-    opened: Catalogue | None, data: Path, url: str | None, last: Mapping[str, int | None]
+    opened: Catalogue | None,
+    data: Path,
+    url: str | None,
+    last: Mapping[str, int | None],
+    alive: Mapping[str, int | None] | None = None,
 ) -> dict[str, Any]:
     """Return what is known of the installation in *data*.
 
-    *last* has the last sequence of each stream, as far as it is known; *url* is the server's.
+    *last* has the last sequence of each stream, as far as it is known; *url* is the server's;
+    *alive* tells how many instances of a process live.
     """
     found = {} if opened is None else opened.checkpoint()
     folded = {name: one.seq for name, one in found.items()}
     return {
         "data": str(data),
         "server": url and {"url": url},
+        "processes": alive and dict(alive),
         "catalogue": opened and _file(opened),
         "streams": [_stream(name, last.get(name), folded.get(name)) for name in STREAMS],
         **(dict.fromkeys(_KNOWN) if opened is None else _known(opened)),
     }
 
 
-_KNOWN = ("providers", "refreshes", "models", "unknown_events")
+_KNOWN = ("providers", "health", "refreshes", "models", "unknown_events")
 
 
 def _known(opened: Catalogue) -> dict[str, Any]:
@@ -48,6 +57,7 @@ def _known(opened: Catalogue) -> dict[str, Any]:
                 if one.enabled and one.refresh_outcome in {"failed", "quarantined"}
             ],
         },
+        "health": msgspec.to_builtins(opened.health_summary()),
         "refreshes": _hits(opened),
         "models": opened.counts(),
         "unknown_events": opened.unknown_events(),
@@ -55,10 +65,13 @@ def _known(opened: Catalogue) -> dict[str, Any]:
 
 
 def _file(opened: Catalogue) -> dict[str, Any]:
+    file = opened.path.resolve()
     return {
         "path": str(opened.path),
-        "file": opened.path.resolve().name,
+        "file": file.name,
+        "generation": number(file),
         "bytes": opened.path.stat().st_size,
+        "wal_bytes": size(file.with_name(file.name + JOURNAL)),
     }
 
 
