@@ -56,7 +56,14 @@ sights = st.builds(
     flapping=st.booleans(),
     turns=st.integers(0, 9),
     failed_runs=st.none()
-    | st.builds(Failures, st.integers(1, 5), st.just(AT), st.just("dns"), st.just("")),
+    | st.builds(
+        Failures,
+        st.integers(1, 5),
+        st.just(AT),
+        st.just("dns"),
+        st.just(""),
+        st.sampled_from([AT, instant_at(T0 + DAY)]),
+    ),
     quarantined=st.none() | st.builds(Quarantined, st.just(AT), st.integers(0, 2)),
     certificate_ends=st.none() | st.integers(0, 30).map(lambda days: instant_at(T0 + days * DAY)),
     unanswered=st.lists(

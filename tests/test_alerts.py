@@ -230,15 +230,24 @@ def test_a_retirement_is_told_of_before_its_day(days: int, expected: str | None)
     [(2, []), (3, ["discovery run server medium"])],
 )
 def test_three_failed_runs_in_a_row_are_told_of(times: int, expected: list[str]) -> None:
-    one = seen(failed_runs=Failures(times, AT, "server", "502"))
+    one = seen(failed_runs=Failures(times, AT, "server", "502", AT))
 
     assert wanted(one) == expected
 
 
 def test_failed_runs_wait_while_the_provider_is_in_error() -> None:
-    one = seen("error", "quota", failed_runs=Failures(3, AT, "quota", ""))
+    one = seen("error", "quota", failed_runs=Failures(3, AT, "quota", "", AT))
 
     assert wanted(one) == ["status_change account quota high", "(discovery run quota medium)"]
+
+
+def test_runs_that_failed_before_a_recovery_wait_for_the_next_one() -> None:
+    runs = Failures(3, instant_at(T0 - DAY), "server", "", instant_at(T0 - 1))
+
+    assert wanted(seen(failed_runs=runs)) == ["(discovery run server medium)"]
+    assert wanted(seen(failed_runs=runs._replace(times=4, last_at=AT))) == [
+        "discovery run server medium"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +310,7 @@ def test_what_is_not_checked_is_told_of_only_where_that_needs_no_check(
         (degraded("flapping", flapping=True, turns=1), "openai flaps"),
         (degraded("flapping", flapping=True, turns=7), "openai flaps: 7 changes of status"),
         (
-            seen(failed_runs=Failures(4, AT, "server", "502")),
+            seen(failed_runs=Failures(4, AT, "server", "502", AT)),
             "4 refreshes of openai failed in a row (server): 502",
         ),
         (
@@ -609,11 +618,11 @@ ABSENT = Absent(count=1, hash="h", since=AT)
         pytest.param([], NONE, id="none"),
         pytest.param(
             [failed("dns"), failed("cancelled"), failed("interrupted"), failed("server", 9)],
-            Runs(Failures(2, AT, "server", "why")),
+            Runs(Failures(2, AT, "server", "why", instant_at(T0 + 9))),
             id="what was cut off neither counts nor breaks the row",
         ),
         pytest.param(
-            [failed(None)], Runs(Failures(1, AT, "check_error", "")), id="without a cause"
+            [failed(None)], Runs(Failures(1, AT, "check_error", "", AT)), id="without a cause"
         ),
         pytest.param([failed("dns"), succeeded()], NONE, id="a success ends the row"),
         pytest.param(
@@ -623,7 +632,10 @@ ABSENT = Absent(count=1, hash="h", since=AT)
         ),
         pytest.param(
             [quarantined(3), failed("dns", 9)],
-            Runs(Failures(1, instant_at(T0 + 9), "dns", "why"), Quarantined(AT, 3)),
+            Runs(
+                Failures(1, instant_at(T0 + 9), "dns", "why", instant_at(T0 + 9)),
+                Quarantined(AT, 3),
+            ),
             id="a failed run does not end a quarantine",
         ),
         pytest.param(

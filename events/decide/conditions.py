@@ -78,6 +78,11 @@ class Seen(NamedTuple):
     gone: str | None = None
     entered: int | None = None
 
+    @property
+    def began(self) -> int:
+        """When the status, whatever its causes, began."""
+        return self.since if self.entered is None else self.entered
+
 
 class Standing(NamedTuple):
     """A provider's status as the fleet sees it; *since* in milliseconds."""
@@ -150,8 +155,7 @@ def _error(seen: Seen) -> Iterator[Condition]:
 
 
 def _degraded(seen: Seen, now: int) -> Iterator[Condition]:
-    entered = seen.since if seen.entered is None else seen.entered
-    held = now - entered
+    held = now - seen.began
     recovered = seen.status == "active" and held >= HELD
     severity: Severity = "medium"
     cause = seen.cause
@@ -160,7 +164,7 @@ def _degraded(seen: Seen, now: int) -> Iterator[Condition]:
         if seen.turns > 1:
             what += f": {seen.turns} changes of status"
     elif seen.status == "degraded":
-        what = f"{WORDS.get(seen.cause or '', 'is degraded')} since {_clock(entered)}"
+        what = f"{WORDS.get(seen.cause or '', 'is degraded')} since {_clock(seen.began)}"
         if seen.cause == "throttled" and now - seen.since < THROTTLED:
             severity = "low"
     else:
@@ -172,7 +176,7 @@ def _degraded(seen: Seen, now: int) -> Iterator[Condition]:
         cause,
         severity,
         f"{seen.provider} {what}",
-        instant_at(entered),
+        instant_at(seen.began),
         waits=cause != "flapping" and held < HELD,
     )
 
@@ -222,6 +226,8 @@ def _discovery(seen: Seen) -> Iterator[Condition]:
     runs, quarantined = seen.failed_runs, seen.quarantined
     if runs is not None and runs.times >= FAILED_RUNS:
         why = f": {runs.message}" if runs.message else ""
+        # what failed before a recovery says nothing: the next run is seconds away
+        over = runs.last_at < instant_at(seen.began)
         message = f"{runs.times} refreshes of {seen.provider} failed in a row ({runs.class_}){why}"
         yield Condition(
             seen.provider,
@@ -231,7 +237,7 @@ def _discovery(seen: Seen) -> Iterator[Condition]:
             "medium",
             message,
             runs.since,
-            waits=seen.status == "error",
+            waits=over or seen.status == "error",
         )
     if quarantined is not None:
         empty = quarantined.models == 0

@@ -15,12 +15,13 @@ PASSED_OVER = frozenset({"cancelled", "interrupted"})
 
 
 class Failures(NamedTuple):
-    """Failed runs in a row, since the first of them; class and message of the last."""
+    """Failed runs in a row, since the first of them; class, message and end of the last."""
 
     times: int
     since: Instant
     class_: str
     message: str
+    last_at: Instant
 
 
 class Quarantined(NamedTuple):
@@ -57,6 +58,7 @@ def evolve(runs: Runs, outcome: RefreshOutcome) -> Runs:
                     outcome.at if before is None else before.since,
                     "check_error" if error is None else error.class_,
                     "" if error is None else error.message,
+                    outcome.at,
                 )
             )
         case RefreshQuarantined():
