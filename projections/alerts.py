@@ -30,7 +30,7 @@ CREATE TABLE alerts (
 """
 INDEXES = """
 CREATE INDEX alerts_by_provider ON alerts (provider, opened_at);
-CREATE INDEX alerts_by_state ON alerts (state, severity);
+CREATE INDEX alerts_by_state ON alerts (state, provider, severity);
 """
 
 _OPEN = """

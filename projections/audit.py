@@ -22,6 +22,7 @@ from events.audit import (
     ServiceStopped,
 )
 from events.health import CheckCompleted
+from projections import checks
 
 DDL = """
 CREATE TABLE refreshes (
@@ -96,9 +97,10 @@ def apply(db: sqlite3.Connection, seq: int, event: AuditEvent) -> None:
             _end(db, seq, event, "failed")
         case RefreshQuarantined():
             _end(db, seq, event, "quarantined")
+        case CheckCompleted():
+            checks.apply(db, seq, event)
         case (
-            CheckCompleted()
-            | DiscoveryStarted()
+            DiscoveryStarted()
             | DiscoveryCompleted()
             | ServiceStarted()
             | ServiceStopped()

@@ -14,8 +14,9 @@ from events.subjects import FACTS
 from projections import checkpoint, moments
 from projections.as_of import Models, differences_between
 from projections.checkpoint import Checkpoint
+from projections.condition import Conditions
 from projections.database import finished
-from projections.reader import INTERRUPTED, Reader
+from projections.reader import INTERRUPTED
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
 from projections.search import ModelFilter, Place, found
 
@@ -33,7 +34,7 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-class Catalogue(Reader):
+class Catalogue(Conditions):
     """A catalogue, open to read; every question sees the newest generation. Not for two threads.
 
     Moments are sequences of `MODELOG`, or instants; an instant means the largest sequence whose

@@ -16,12 +16,15 @@ from projections import (
     alerts,
     audit,
     checkpoint,
+    checks,
     health,
     history,
+    latency,
     models,
     moments,
     providers,
     unknown,
+    uptime,
 )
 from projections.fold import PROJECTION
 from projections.generations import (
@@ -39,7 +42,10 @@ from projections.upkeep import BUSY_MS, damage, tune
 
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
-READ_MODELS = (audit, health, alerts, providers, models, history, moments, unknown, checkpoint)
+READ_MODELS = (
+    *(audit, checks, health, alerts, providers, models, history, moments, unknown, checkpoint),
+    *(latency, uptime),
+)
 INDEXED = (audit, alerts, models, history)
 _LARGE = "SELECT 1 FROM model_history LIMIT 1 OFFSET 10000"
 """A small catalogue will grow, and what was counted in it would then mislead the planner."""

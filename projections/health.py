@@ -1,4 +1,4 @@
-"""Do they answer: every status of every provider in time, and the one that holds now."""
+"""Do they answer: every status of every provider in time, and when nothing could be said."""
 
 from __future__ import annotations
 
@@ -31,7 +31,23 @@ CREATE TABLE provider_history (
   until TEXT,
   seq INTEGER NOT NULL,
   PRIMARY KEY (provider, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
+CREATE TABLE provider_gaps (
+  provider TEXT NOT NULL,
+  since TEXT NOT NULL,
+  until TEXT,
+  reason TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (provider, seq)
+) STRICT;
+CREATE TABLE provider_maintenance (
+  provider TEXT NOT NULL,
+  window_id TEXT NOT NULL,
+  since TEXT NOT NULL,
+  until TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (provider, seq)
+) STRICT;
 """
 
 _STATUS = """
@@ -43,8 +59,23 @@ _STALE = """
 INSERT INTO provider_status VALUES (?, 'inactive', 'unchecked', ?, ?)
 ON CONFLICT (provider) DO UPDATE SET stale = excluded.stale
 """
-_UNTIL = "UPDATE provider_history SET until = ? WHERE provider = ? AND until IS NULL"
+_UNTIL = """
+UPDATE provider_history SET until = ?1 WHERE provider = ?2
+  AND seq = (SELECT max(seq) FROM provider_history WHERE provider = ?2)
+"""
 _SEGMENT = "INSERT INTO provider_history VALUES (?, ?, ?, ?, ?, NULL, ?)"
+_LOST = """
+INSERT INTO provider_gaps SELECT ?1, ?2, ?3, ?4, ?5
+WHERE NOT EXISTS (SELECT 1 FROM provider_gaps WHERE provider = ?1 AND until IS NULL)
+"""
+_FOUND = """
+UPDATE provider_gaps SET since = min(since, ?1), until = ?2 WHERE provider = ?3 AND until IS NULL
+"""
+_MAINTAIN = "INSERT INTO provider_maintenance VALUES (?, ?, ?, ?, ?)"
+_MAINTAINED = """
+UPDATE provider_maintenance SET until = ?1 WHERE provider = ?2
+  AND seq = (SELECT max(seq) FROM provider_maintenance WHERE provider = ?2 AND window_id = ?3)
+"""
 
 
 def apply(db: sqlite3.Connection, seq: int, event: HealthEvent) -> None:
@@ -55,11 +86,16 @@ def apply(db: sqlite3.Connection, seq: int, event: HealthEvent) -> None:
             db.execute(_STATUS, changed)
             db.execute(_UNTIL, (event.effective_at, event.provider))
             db.execute(_SEGMENT, (*changed, event.detected_at, seq))
-        case HealthCoverageLost():
-            db.execute(_STALE, (event.provider, event.since, True))
-        case HealthCoverageRestored():
-            db.execute(_STALE, (event.provider, event.since, False))
-        case HealthMaintenanceStarted() | HealthMaintenanceEnded():
-            pass
+        case HealthCoverageLost(provider=name, since=since):
+            db.execute(_STALE, (name, since, True))
+            db.execute(_LOST, (name, since, None, event.reason, seq))
+        case HealthCoverageRestored(provider=name, since=since, until=until):
+            db.execute(_STALE, (name, since, False))
+            if not db.execute(_FOUND, (since, until, name)).rowcount:
+                db.execute(_LOST, (name, since, until, event.reason, seq))
+        case HealthMaintenanceStarted(provider=name, window_id=window):
+            db.execute(_MAINTAIN, (name, window, event.at, event.until, seq))
+        case HealthMaintenanceEnded(provider=name, window_id=window):
+            db.execute(_MAINTAINED, (event.until, name, window))
         case _:
             assert_never(event)

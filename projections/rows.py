@@ -129,22 +129,28 @@ NESTED = frozenset(
         *("input_modalities", "output_modalities", "capabilities", "prices", "lifecycle"),
         *("aliases", "sources", "changed", "record", "held", "absent"),
         *("credential", "credentials", "headers", "options", "schedule", "health"),
+        *("checks", "list"),
     }
 )
 """Columns that hold JSON."""
-TRUTHS = frozenset({"open_weights", "enabled", "stale", "force", "complete", "not_modified"})
+TRUTHS = frozenset(
+    {
+        *("open_weights", "enabled", "stale", "force", "complete", "not_modified"),
+        *("suspect", "flapping"),
+    }
+)
 """Columns that hold 0 or 1."""
 
 
 def columns(kind: type[msgspec.Struct], table: str = "") -> str:
     """Return the columns of *kind* as a SELECT names them, of *table* where several are joined."""
     of = f"{table}." if table else ""
-    return ", ".join(f'{of}"{name}"' for name in kind.__struct_fields__)
+    return ", ".join(f'{of}"{name}"' for name in kind.__struct_encode_fields__)
 
 
 def built(kind: type[Row], row: tuple[Any, ...]) -> Row:
     """Return *row*, selected by `columns`, as *kind*."""
-    fields = dict(zip(kind.__struct_fields__, row, strict=True))
+    fields = dict(zip(kind.__struct_encode_fields__, row, strict=True))
     return msgspec.convert({name: value(name, fields[name]) for name in fields}, kind)
 
 

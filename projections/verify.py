@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from events.subjects import AUDIT
-from projections import audit, database
+from projections import audit, checks, database
 from projections.reader import open_reader
 
 What = Literal["missing", "extra", "different"]
 Key = Mapping[str, str | int | float | None]
 
 _NAMES = re.compile(r"CREATE TABLE (\w+)")
-AUDIT_OWNED = frozenset(name for module in (audit,) for name in _NAMES.findall(module.DDL))
+AUDIT_OWNED = frozenset(name for module in (audit, checks) for name in _NAMES.findall(module.DDL))
 """Tables that the audit trail alone writes, of which its age may have taken the beginnings."""
 APART = frozenset({"checkpoint"})
 """Compared by those who read the log."""

@@ -323,4 +323,4 @@ def test_what_modelog_itself_did_besides_refreshes_leaves_no_row() -> None:
         stored([ServiceStarted(at=DAYS[0], process="projector", instance="i", version="1")]),
     )
 
-    assert [name for name, found in rows(db).items() if found] == ["checkpoint"]
+    assert [name for name, found in rows(db).items() if found] == ["checkpoint", "health_summary"]
