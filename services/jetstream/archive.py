@@ -36,6 +36,8 @@ class BadArchive(Exception):
 
     def __init__(self, path: Path, what: str, *, remedy: str = "take another copy of it") -> None:
         super().__init__(f"{path}: {what}; nothing was restored: {remedy}")
+        self.what = f"{path} {what}"
+        self.remedy = remedy
 
 
 class Exists(Exception):

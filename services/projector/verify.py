@@ -14,7 +14,7 @@ from events.subjects import AUDIT, STREAMS
 from projections import checkpoint, database
 from projections.checkpoint import Checkpoint
 from projections.fold import PROJECTION, Folder
-from projections.verify import Difference, Ids, Unsound, copied, differences, incomparable, sound
+from projections.verify import Ids, Unsound, copied, differences, incomparable, sound
 from services.jetstream.api import NoStream
 from services.jetstream.connect import Client
 from services.jetstream.history import Mark
@@ -28,6 +28,8 @@ from services.jetstream.verify import (
     known_again,
     whole,
 )
+from services.projector.beside import Segments
+from services.projector.differing import row
 from services.projector.examine import Examined
 
 Advance = Callable[[int, int], None]
@@ -46,23 +48,31 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was found; *unproven* says what nothing could be said of, and why."""
+    """What was found; *unproven* says what nothing could be said of, and why.
+
+    *segments* is how many were compared.
+    """
 
     findings: list[Finding]
     unproven: list[str]
     events: int
     streams: dict[str, Read]
+    segments: int = 0
 
 
-async def verify(nc: Client, link: Path, scratch: Path, advance: Advance) -> Report:
+async def verify(
+    nc: Client, link: Path, scratch: Path, advance: Advance, segments: Path | None = None
+) -> Report:
     """Read the whole log, fold it anew up to where the catalogue at *link* is, and compare.
 
-    Both may go on meanwhile. *scratch* is where a fresh catalogue has room for a while. Raises
-    NoAnswer.
+    Also with the *segments* in a directory, where one is given. All may go on meanwhile. *scratch*
+    is where a fresh catalogue has room for a while. Raises NoAnswer.
     """
     with TemporaryDirectory(prefix=".verify.", dir=scratch) as folder, ExitStack() as stack:
         run = _Run(nc, Path(folder), advance)
         await run.catalogue(link)
+        if segments is not None:
+            await run.segments(segments)
         ids = stack.enter_context(closing(Ids(Path(folder) / "ids.db")))
         await run.streams(ids)
         await run.compare()
@@ -83,6 +93,13 @@ class _Run:
         self._states: dict[str, StreamInfo] = {}
         self._folded: set[str] = set()
         self._events = 0
+        self._segments: Segments | None = None
+        self._compared_segments = 0
+
+    async def segments(self, folder: Path) -> None:
+        """Read what segments there are, before the streams, which are at least as far."""
+        self._segments = await asyncio.to_thread(Segments, folder)
+        self._findings += self._segments.told
 
     async def catalogue(self, link: Path) -> None:
         """Copy what serves, first: the streams are at least as far."""
@@ -135,11 +152,14 @@ class _Run:
             if wrong := await known_again(self._nc, stream, state, mark.epoch, at):
                 told.append(wrong)
         examined = Examined(stream, folder, mark, ids, told.append)
+        beside = None if self._segments is None else self._segments.beside(stream, state)
         total = sum(one.last_seq - max(one.first_seq, 1) + 1 for one in self._states.values())
         async for page in whole(
             self._nc, stream, beginning(stream, state), state.last_seq, told.append
         ):
             examined.take(page)
+            if beside is not None:
+                beside.take(page)
             self._events += len(page)
             self._advance(min(self._events, total), total)
             if len(told) >= MANY:
@@ -147,6 +167,9 @@ class _Run:
                 break
         else:
             await self._ending(examined, state.last_seq)
+            if beside is not None:
+                await beside.tell(self._nc, state, told.append)
+                self._compared_segments += beside.compared
         if mark is not None and examined.follows and not told:
             self._folded.add(stream)
         self._findings += told
@@ -199,7 +222,7 @@ class _Run:
             self._unproven.append(text)
         altered = bool(self._findings)
         found = differences(self._copy, self._fresh, audit_from=begins)
-        self._findings += [_row(one, RESTORE if altered else REBUILD) for one in found]
+        self._findings += [row(one, RESTORE if altered else REBUILD) for one in found]
 
     def report(self) -> Report:
         """Return what came of it."""
@@ -212,22 +235,6 @@ class _Run:
             )
             for name, state in self._states.items()
         }
-        return Report(self._findings, self._unproven, self._events, streams)
-
-
-def _row(found: Difference, remedy: str) -> Finding:
-    where = ", ".join(f"{name} {value}" for name, value in found.key.items())
-    told = {
-        "missing": "the log makes it, and the catalogue lacks it",
-        "extra": "the log does not make it",
-        "different": f"{', '.join(found.columns)}: not what the log makes of it",
-    }
-    more = f" ({found.rows:,} rows differ)" if found.rows > 1 else ""
-    return Finding(
-        kind="row",
-        table=found.table,
-        key=found.key,
-        seq=found.seq,
-        message=f"{found.table} ({where}): {told[found.what]}{more}",
-        remedy=remedy,
-    )
+        return Report(
+            self._findings, self._unproven, self._events, streams, self._compared_segments
+        )
