@@ -40,6 +40,7 @@ from events.requests import COMMANDS, Accepted, Changed, Error, Refused, Run
 from events.schema import address
 from events.subjects import COMMAND, QUERY
 from projections.database import open_writer
+from projections.health_rows import HealthSummary, Latency, ProviderHealth, Uptime
 from projections.rows import Provider
 from services.cli import COMMANDS as CLI
 from services.cli import application
@@ -64,6 +65,14 @@ SECTIONS: dict[str, tuple[str, Mapping[str, Read], object]] = {
     "`[health]`": ("health.", HEALTH, checking({})),
 }
 """The configuration: what each section is called in a path, how it is read, its defaults."""
+VIEWS: dict[str, type[msgspec.Struct]] = {
+    "providers": Provider,
+    "provider_health": ProviderHealth,
+    "health_summary": HealthSummary,
+    "provider_uptime": Uptime,
+    "provider_latency": Latency,
+}
+"""The rows of the views."""
 WIDTH = 88
 """Columns of the help in `cli.md`: fixed, so that every terminal makes the same file."""
 
@@ -298,7 +307,7 @@ def tables() -> dict[str, list[Column]]:
                 name: [
                     Column(one, declared or "TEXT", bool(null) and kind == "table", bool(key))
                     if kind != "view"
-                    else seen(one)
+                    else seen(VIEWS[name], one)
                     for one, declared, null, key in generation.db.execute(ask, (name,))
                 ]
                 for name, kind in listed
@@ -307,11 +316,11 @@ def tables() -> dict[str, list[Column]]:
             generation.close()
 
 
-def seen(column: str) -> Column:
-    """Return a column of the view `providers`, of which SQLite tells little, by its row."""
-    kinds = {one.name: one.type for one in msgspec.structs.fields(Provider)}
+def seen(row: type[msgspec.Struct], column: str) -> Column:
+    """Return a column of a view, of which SQLite tells little, by its row."""
+    kinds = {one.name: one.type for one in msgspec.structs.fields(row)}
     inner = {kinds[column], *get_args(kinds[column])}
-    kind = "INTEGER" if inner & {int, bool} else "TEXT"
+    kind = "INTEGER" if inner & {int, bool} else "REAL" if float in inner else "TEXT"
     return Column(column, kind, type(None) in inner, key=False)
 
 

@@ -149,9 +149,20 @@ ROWS = {
     "checkpoint": "how far a stream is folded",
     "provider_settings": "the settings of a registered provider; behind the view `providers`",
     "provider_refreshes": "the last run of a provider; behind the view `providers`",
+    "provider_health": "a provider's figures, up to the newest event: shares by time, null below "
+    "half coverage; latency of successful list calls within 24 hours",
+    "health_summary": "all providers together; `unhealthy` are down, `blocked` refuse us",
     "provider_history": "a status of a provider, from `effective_at` `until` the next",
+    "checks": "a cycle of a provider's checks; of 48 hours, or the newest 100 of a provider",
     "alerts": "an alert, open or past",
+    "provider_uptime": "how a provider's time was spent in a span that ends at the newest event",
+    "provider_latency": "how long the successful list calls of a provider took, within 24 hours",
+    "check_hours": "an hour of a provider's cycles, for 400 days: verdicts, failures that made no "
+    "error (`blips`), and calls by bucket of latency (`i`: `2 * 1.02^i / 2.02` ms)",
+    "provider_gaps": "a time in which nothing was known of a provider's health",
+    "provider_maintenance": "a window of maintenance that has begun; `until` it ended or will end",
     "provider_status": "the status of a provider now; behind the view `providers`",
+    "provider_checks": "the last cycle of a provider; behind the view `provider_health`",
 }
 """One row of each table or view is this; those that people ask come first."""
 
