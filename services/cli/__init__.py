@@ -61,7 +61,7 @@ COMMANDS = {
     "alerts silence": Command("alerts", "silence", "Tell nobody of an alert for a while."),
     "watch": Command("watch", "watch", "Print events as they are stored."),
     "replay": Command("replay", "replay", "Build a catalogue from the log, as it was at a moment."),
-    "rebuild": Command("rebuild", "rebuild", "Build the catalogue anew beside the one in use."),
+    "rebuild": Command("rebuild", "rebuild", "Build the catalogue anew, beside the one in use."),
     "backup": Command("backup", "backup", "Copy the log into a file."),
     "restore": Command("backup", "restore", "Put a log back into an empty directory or server."),
     "verify": Command("verify", "verify", "Read the log whole, and compare the catalogue with it."),

@@ -41,7 +41,7 @@ def rebuild(
     config: ConfigFile = None,
     data: DataDir = None,
 ) -> None:
-    """Build the catalogue anew from the log, beside the one that serves.
+    """Build the catalogue anew, beside the one in use.
 
     Readers never see a gap: the new one takes its place when it has caught up. A running projector
     is asked to do it; where none runs, this command does.
