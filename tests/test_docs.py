@@ -219,7 +219,10 @@ def test_the_sql_of_the_readme_is_answered(tmp_path: Path) -> None:
     with Catalogue.open(path) as opened:
         columns = [opened.query(sql).columns for sql in asked if sql != "SQL"]
 
-    assert columns == [["provider", "model_id", "was", "is_now", "day"]]
+    assert columns == [
+        ["provider", "model_id", "was", "is_now", "day"],
+        ["provider", "status", "cause", "effective_at", "until"],
+    ]
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
