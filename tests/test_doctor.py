@@ -15,6 +15,7 @@ from events.decide.providers import Settings
 from events.subjects import AUDIT, FACTS
 from projections.fold import PROJECTION
 from services.clock import Clock, new_id
+from services.demo.simulator import Simulator
 from services.directory import DataDirectory
 from services.doctor.catalogue import catalogue as examined
 from services.doctor.catalogue import clock
@@ -30,6 +31,7 @@ from services.jetstream.state import beat
 from services.settings import Nats
 from tests.support.cli import modelog, on_terminal
 from tests.support.logs import catalogue, tell
+from tests.support.refreshing import table
 from tests.support.shelf import FACTS as SHELF
 from tests.support.shelf import OPERATIONS
 
@@ -85,7 +87,7 @@ def test_every_mistake_of_the_configuration_is_a_finding(tmp_path: Path) -> None
 
 async def test_a_provider_that_was_registered_by_command_is_examined_too(tmp_path: Path) -> None:
     (tmp_path / "modelog.toml").write_text('[[providers]]\nname = "ollama"\n')
-    found = await examine(None, None, environ={}, cwd=tmp_path, clock=Clock(speed=1))
+    found = await examine(None, None, environ={}, cwd=tmp_path, clock=Clock())
 
     assert of(found, "configuration").level == "ok"
     assert of(found, "keys").message == "those of 1 of 1 providers are in order"
@@ -139,6 +141,24 @@ async def test_a_host_that_does_not_exist_is_told_from_no_network() -> None:
     assert of(alone, "network").level == "note"
     assert of(beside, "provider a").level == "bad"
     assert levels(await providers([])) == {"providers": "note"}
+
+
+async def test_each_provider_is_asked_once_where_that_is_wanted(tmp_path: Path) -> None:
+    async with Simulator() as simulator:
+        good, down = simulator.provider("good"), simulator.provider("down")
+        down.refuse()
+        tables = [table(good), table(down), table(good, name="keyless", api_key={"env": "NO_KEY"})]
+        (tmp_path / "modelog.toml").write_text("\n".join(tables))
+        found = await examine(None, None, environ={}, cwd=tmp_path, clock=Clock(), ask=True)
+        asked = len(good.requests)
+
+    told = {one.what: one for one in found if one.what.startswith("provider ")}
+    assert asked == 1
+    assert {what: one.level for what, one in told.items()} == {
+        "provider good": "ok",
+        "provider down": "bad",
+        "provider keyless": "bad",
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
 from services import clock
 from services import config as configuration
@@ -31,15 +33,22 @@ TABLE = (
 )
 
 
-def doctor(*, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None) -> None:
+def doctor(
+    *,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask each provider for its list once, too.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data: DataDir = None,
+) -> None:
     """Say what is wrong on this machine; how to mend it.
 
-    Exits with 1 where anything is bad. Needs no server and no catalogue; nothing is changed, and no
-    provider is asked: `modelog providers check` does that.
+    Exits with 1 where anything is bad. Needs no server and no catalogue, and changes nothing.
     """
     environ = configuration.environment()
     found = asyncio.run(
-        examine(config, data, environ=environ, cwd=Path.cwd(), clock=clock.system())
+        examine(config, data, environ=environ, cwd=Path.cwd(), clock=clock.system(), ask=online)
     )
     rows = [msgspec.to_builtins(one) for one in found]
     wrong = [one for one in found if one.level == "bad"]

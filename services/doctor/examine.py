@@ -20,15 +20,25 @@ from services.doctor.catalogue import catalogue
 from services.doctor.finding import Finding, bad, fine, note
 from services.doctor.log import log
 from services.doctor.machine import machine
+from services.doctor.online import online
 from services.doctor.providers import providers
 
 FALLBACK = Path(".modelog")
 
 
-async def examine(
-    file: Path | None, data: Path | None, *, environ: Mapping[str, str], cwd: Path, clock: Clock
+async def examine(  # noqa: PLR0913 - where to look, and how far
+    file: Path | None,
+    data: Path | None,
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    clock: Clock,
+    ask: bool = False,
 ) -> list[Finding]:
-    """Return everything that was found, good and bad; nothing is created or changed."""
+    """Return everything that was found, good and bad; nothing is created or changed.
+
+    With *ask* each provider is asked once.
+    """
     config, found = _configured(file, data, environ, cwd)
     where = config.data if config else cwd / (data or environ.get("MODELOG_DATA") or FALLBACK)
     directory = DataDirectory(where)
@@ -36,7 +46,9 @@ async def examine(
     found += await asyncio.to_thread(lambda: list(catalogue(directory.catalogue, clock.now())))
     if config is not None:
         found += await log(config.nats, directory)
-        found += await providers(_registered(config, directory))
+        settings = _registered(config, directory)
+        found += await providers(settings)
+        found += await online(settings, clock) if ask else []
     return found
 
 
