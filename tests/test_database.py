@@ -486,9 +486,10 @@ def test_audit_and_facts_begin_with_the_first_folder(tmp_path: Path) -> None:
 
 
 def test_keys_without_rowid_come_first(tmp_path: Path) -> None:
-    """Else SQLite 3.40 takes a sound file for a damaged one: `NULL value in …`, says quick_check."""
+    """Else SQLite 3.40 takes a sound file for a damaged one: `NULL value in …`, it says."""
     db = database.create(tmp_path / "catalogue.db").db
-    tables = db.execute("SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID'").fetchall()
+    asked = "SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID'"
+    tables = db.execute(asked).fetchall()
     keys = {
         name: [column[5] for column in db.execute(f"PRAGMA table_info({name})") if column[5]]
         for (name,) in tables

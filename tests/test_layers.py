@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "services/jetstream": "nats msgspec tenacity events services",
     "services/providers": "msgspec events services",
     "services/refresher": "msgspec tenacity events services services.refresher",
-    "services/health_monitor": "aiolimiter msgspec tenacity events services services.health_monitor",
+    "services/health_monitor": "aiolimiter msgspec tenacity events services"
+    " services.health_monitor",
     "services/projector": "msgspec tenacity events projections services services.projector",
     "services/notifier": "apprise msgspec tenacity events services services.notifier",
     "services/doctor": "msgspec events projections services services.doctor",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from events.codec import FactEvent
@@ -32,7 +34,7 @@ def test_a_model_is_overdue_from_the_day_behind_its_last(today: str, overdue: li
 
 
 def test_the_command_line_asks_for_them_as_of_a_state() -> None:
-    plain = dict.fromkeys(
+    plain: dict[str, Any] = dict.fromkeys(
         ("provider", "capability", "modality", "min_context", "max_input_price", "availability")
     )
     asked = wanted(**plain, lifecycle="overdue", text=None, sort=None, limit=None)

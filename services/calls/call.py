@@ -97,7 +97,9 @@ def client(*, tls: ssl.SSLContext | None = None, fresh: bool = False) -> Client:
         cookies=jar,
         headers={"user-agent": "modelog", "accept": "application/json", "accept-encoding": "gzip"},
         limits=httpx.Limits(
-            max_connections=None, max_keepalive_connections=0 if fresh else KEPT, keepalive_expiry=5.0
+            max_connections=None,
+            max_keepalive_connections=0 if fresh else KEPT,
+            keepalive_expiry=5.0,
         ),
         mounts={f"all://{host}": None for host in LOOPBACK},
         follow_redirects=False,

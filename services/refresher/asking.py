@@ -59,10 +59,9 @@ class Asking:
     ) -> Asked:
         """Fetch the whole list of *watched* within *deadline* seconds of the clock.
 
-        *force* reads it in full, even where it may be unchanged. *due* by a schedule, it is not read
-        at all where a check has just seen that it is. A provider's fault, a key that is
-        not there, and a provider that asked to wait, which nothing overrides, are failures, never
-        exceptions.
+        *force* reads it in full, even where it may be unchanged. *due* by a schedule, it is not
+        read at all where a check has just seen that it is. A provider's fault, a missing key, and a
+        provider that asked to wait, which nothing overrides, are failures, never exceptions.
         """
         try:
             secrets = await secrets_of(watched.settings)
