@@ -47,6 +47,7 @@ from services.cli import application
 from services.durations import format_duration
 from services.health_settings import HEALTH, checking
 from services.leaves import LARGEST, Duration, Read
+from services.notice_settings import NOTIFY, Notify
 from services.provider_settings import PROVIDER
 from services.providers.table import BUILTIN, Builtin
 from services.sections import ENRICHMENT, NATS, REFRESH, ROOT
@@ -61,6 +62,7 @@ SECTIONS: dict[str, tuple[str, Mapping[str, Read], object]] = {
     "`[nats]`": ("nats.", NATS, Nats()),
     "`[refresh]`": ("refresh.", REFRESH, Refresh()),
     "`[enrichment]`": ("enrichment.", ENRICHMENT, Enrichment()),
+    "`[notify]`": ("notify.", NOTIFY, Notify()),
     "`[[providers]]`": ("providers.", PROVIDER, None),
     "`[health]`": ("health.", HEALTH, checking({})),
 }

@@ -62,6 +62,11 @@ MEANINGS = {
     "enrichment.sources": "who may fill what a provider leaves unknown; `[]` turns it off",
     "enrichment.url": "where models.dev is asked",
     "enrichment.interval": "time between two questions to it",
+    "notify.group": "time in which changes come together, to be told in one notice",
+    "notify.rate_limit": "notices to one target in a span; what waits is told in the next one",
+    "notify.reminders": "whether what stays open is told again: after 4 h, 8 h, 16 h, each 24 h",
+    "notify.targets": "where people look; `url` is an address of apprise, or a reference to one",
+    "notify.webhooks": "programs that take signed messages; `secret` is a reference",
     "providers.name": "`a`-`z`, `0`-`9`, `-` and `_`, at most 64; a built-in one's is enough",
     "providers.dialect": "the shape of its answers",
     "providers.base_url": "its address, up to the list",
@@ -112,6 +117,7 @@ MEANINGS = {
     "refresh": "a section, below",
     "health": "a section, below",
     "enrichment": "a section, below",
+    "notify": "a section, below",
     "providers": "`[[providers]]` tables, below",
 }
 

@@ -10,10 +10,11 @@ from events.decide.providers import Settings
 from services.durations import format_duration
 from services.health_settings import HEALTH
 from services.leaves import Duration
+from services.notice_settings import NOTIFY, masked
 from services.sections import ENRICHMENT, NATS, REFRESH
 from services.settings import Config, Schedule, written
 
-SECTIONS = (NATS, REFRESH, HEALTH, ENRICHMENT)
+SECTIONS = (NATS, REFRESH, HEALTH, ENRICHMENT, NOTIFY)
 
 
 def table_of(settings: Settings) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def describe(config: Config) -> dict[str, Any]:
         "refresh": _written(config.refresh),
         "health": {key: _text(key, value) for key, value in config.health.items()},
         "enrichment": _written(config.enrichment),
+        "notify": {key: _text(key, value) for key, value in masked(config.notify).items()},
         "providers": [_provider(one) for one in config.providers],
     }
 

@@ -10,6 +10,7 @@ from events.decide.providers import Settings
 from services.health_lists import elsewhere
 from services.health_settings import HEALTH, RELATIONS, checking
 from services.leaves import BadValue, Read, key, nearest, shown
+from services.notice_settings import NOTIFY, Notify
 from services.provider_settings import PROVIDER, automatic, provider
 from services.relations import unfit
 from services.sections import ENRICHMENT, NATS, REFRESH, REFRESH_RELATIONS, ROOT
@@ -64,6 +65,7 @@ class Reader:
         refresh = self.refresh(root.get("refresh"), "refresh.", {})
         health = self.health(root.get("health"), "health.", {})
         enrichment = self.section(root.get("enrichment"), ENRICHMENT, "enrichment.")
+        notify = self.section(root.get("notify"), NOTIFY, "notify.")
         tables = root.get("providers", [])
         if source is None:
             tables = [{"name": name} for name in automatic(self._environ)]
@@ -75,6 +77,7 @@ class Reader:
             refresh=refreshing(refresh),
             health=health,
             enrichment=Enrichment(**enrichment),
+            notify=Notify(**notify),
             providers=tuple(providers.values()),
             source=source,
         )

@@ -50,5 +50,6 @@ ROOT: dict[str, Read] = {
     "refresh": _table,
     "health": _table,
     "enrichment": _table,
+    "notify": _table,
     "providers": leaves.anything(list, "list"),
 }

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from events.decide.providers import Settings
+from services.notice_settings import Notify
 
 RETRY_ON = ("connect", "timeout", "dns", "server", "overloaded", "rate_limited")
 
@@ -93,4 +94,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     health: dict[str, Any]
     enrichment: Enrichment
     providers: tuple[Settings, ...]
+    notify: Notify = Notify()
     source: Path | None = None

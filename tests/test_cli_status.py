@@ -51,7 +51,16 @@ async def test_the_status_tells_who_lives(nats_server: Server, nc: Client, folde
 def test_the_effective_configuration_has_every_section(tmp_path: Path) -> None:
     told = modelog("status", "--config", cwd=tmp_path).json
 
-    assert list(told) == ["source", "data", "nats", "refresh", "health", "enrichment", "providers"]
+    assert list(told) == [
+        "source",
+        "data",
+        "nats",
+        "refresh",
+        "health",
+        "enrichment",
+        "notify",
+        "providers",
+    ]
     assert told["nats"]["audit_max_age"] == "400d"
     assert all(isinstance(one["refresh"]["interval"], str) for one in told["providers"])
 

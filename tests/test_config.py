@@ -24,6 +24,7 @@ from services.config import (
 from services.effective import describe, table_of
 from services.health_settings import HEALTH, Health
 from services.leaves import quoted
+from services.notice_settings import NOTIFY
 from services.provider_settings import PROVIDER
 from services.providers import DIALECTS
 from services.providers.table import BUILTIN, Builtin
@@ -658,6 +659,7 @@ def _toml(value: object) -> str:
             *(("[refresh]\n", "refresh", key) for key in REFRESH),
             *(("[health]\n", "health", key) for key in HEALTH),
             *(("[enrichment]\n", "enrichment", key) for key in ENRICHMENT),
+            *(("[notify]\n", "notify", key) for key in NOTIFY),
             *(("[[providers]]\n", "providers[1]", key) for key in PROVIDER),
             *(("", "", key) for key in ROOT),
         ]
