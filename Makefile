@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up check test chaos bench bench-discovery docs coverage-of-fields
+.PHONY: help setup lock demo up check test chaos bench bench-discovery bench-health bench-health-load docs coverage-of-fields
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,13 @@ docs: setup ## write docs/ anew from the code
 # The report is that of the recordings beside the checkout; another folder is only printed.
 bench-discovery: setup ## months of recorded lists, naive beside ours (TIMELINE=DIR, JSON=FILE)
 	@TIMELINE="$(TIMELINE)" JSON="$(JSON)" $(BIN)/python benchmarks/discovery.py $(if $(TIMELINE),,--write)
+
+# The report is that of the usual seed and length; others are only printed.
+bench-health: setup ## months of simulated outages, naive beside ours (SEED=N, JSON=FILE)
+	@SEED="$(SEED)" JSON="$(JSON)" SCALE="$(SCALE)" $(BIN)/python benchmarks/health.py $(if $(SEED)$(SCALE),,--write)
+
+bench-health-load: setup ## a monitor of 1,000 providers (PROVIDERS=N, SECONDS=N)
+	@$(BIN)/python benchmarks/health_load.py $(or $(PROVIDERS),1000) $(or $(SECONDS),180)
 
 coverage-of-fields: setup ## what lists state of models, into docs/providers.md (needs the recordings)
 	$(BIN)/python benchmarks/fields.py --write
