@@ -90,7 +90,7 @@ async def test_a_provider_that_was_registered_by_command_is_examined_too(tmp_pat
     found = await examine(None, None, environ={}, cwd=tmp_path, clock=Clock())
 
     assert of(found, "configuration").level == "ok"
-    assert of(found, "keys").message == "those of 1 of 1 providers are in order"
+    assert of(found, "keys").message == "those of 1 of 1 provider are in order"
 
 
 async def test_keys_are_named_and_never_shown(

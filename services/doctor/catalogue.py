@@ -12,7 +12,7 @@ from events.base import Instant, elapsed
 from projections import Catalogue, database
 from projections.fold import PROJECTION
 from projections.generations import JOURNAL, size
-from services.doctor.finding import Finding, bad, fine, note
+from services.doctor.finding import Finding, bad, fine, many, note
 
 LARGE_WAL = 256_000_000
 AHEAD = timedelta(minutes=1)
@@ -49,8 +49,8 @@ def _kept(opened: Catalogue, now: Instant) -> Iterator[Finding]:
     counts = opened.counts()
     yield fine(
         "catalogue",
-        f"{opened.path.resolve().name}: {counts['models']:,} models of {counts['providers']:,} "
-        "providers, sound",
+        f"{opened.path.resolve().name}: {many(counts['models'], 'model')} of "
+        f"{many(counts['providers'], 'provider')}, sound",
     )
     if unknown := opened.unknown_events():
         told = f"{unknown:,} of a newer version are kept and not applied"

@@ -17,7 +17,7 @@ from services.clock import Clock
 from services.config import Config, ConfigError
 from services.directory import DataDirectory
 from services.doctor.catalogue import catalogue
-from services.doctor.finding import Finding, bad, fine, note
+from services.doctor.finding import Finding, bad, fine, many, note
 from services.doctor.log import log
 from services.doctor.machine import machine
 from services.doctor.online import online
@@ -64,7 +64,7 @@ def _configured(
     if config.source is None:
         text = f"no file: the built-in providers whose keys are in the environment ({count})"
         return config, [note("configuration", text, "write modelog.toml to choose them yourself")]
-    return config, [fine("configuration", f"{config.source}, {count} providers")]
+    return config, [fine("configuration", f"{config.source}, {many(count, 'provider')}")]
 
 
 def _registered(config: Config, directory: DataDirectory) -> list[Settings]:

@@ -18,6 +18,11 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str | None = None
 
 
+def many(count: int, noun: str) -> str:
+    """Return *count* of what *noun* names."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def fine(what: str, message: str) -> Finding:
     """Return that *what* is well."""
     return Finding(what, "ok", message)

@@ -68,7 +68,8 @@ async def log(settings: Nats, directory: DataDirectory) -> list[Finding]:
 
 
 async def _examined(nc: Client, settings: Nats, directory: DataDirectory) -> AsyncIterator[Finding]:
-    yield fine("nats", f"nats-server {nc.connected_server_version} answers")
+    told = nc.connected_server_version
+    yield fine("nats", f"nats-server {told.major}.{told.minor}.{told.patch} answers")
     try:
         await level(nc)
     except ServerTooOld as error:

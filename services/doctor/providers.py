@@ -12,7 +12,7 @@ from typing import Any
 
 from events.decide.providers import Settings
 from services.calls.origin import host_of
-from services.doctor.finding import Finding, bad, fine, note
+from services.doctor.finding import Finding, bad, fine, many, note
 from services.keys import KeyUnavailable, Reference, describe, resolve
 from services.providers.table import row_of
 
@@ -35,7 +35,7 @@ async def providers(settings: Sequence[Settings]) -> list[Finding]:
     keys = await asyncio.gather(*(_keys(one) for one in enabled))
     wrong = [finding for found in keys for finding in found]
     good = len(enabled) - sum(any(one.level == "bad" for one in found) for found in keys)
-    told = fine("keys", f"those of {good} of {len(enabled)} providers are in order")
+    told = fine("keys", f"those of {good} of {many(len(enabled), 'provider')} are in order")
     return [told, *wrong, *await _hosts(enabled)]
 
 
@@ -101,7 +101,7 @@ async def _hosts(enabled: Sequence[Settings]) -> list[Finding]:
         remedy = f"correct base_url (`modelog providers show {hosts[host][0]}`)"
         found.append(bad(f"provider {names}", f"there is no host {host}", remedy))
     if not lost:
-        found.append(fine("network", f"{len(hosts)} hosts have addresses; none was called"))
+        found.append(fine("network", f"{many(len(hosts), 'host')} found; none was called"))
     return found
 
 
