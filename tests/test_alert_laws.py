@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from events.alerts import AlertEvent, AlertOpened, AlertResolved, AlertUpdated
 from events.base import instant_at
 from events.decide.alerts import Alerts, acknowledge, decide, evolve, silence
-from events.decide.conditions import Condition, Seen, Standing, Unanswered, conditions, fleet
+from events.decide.conditions import Condition, Seen, Unanswered, conditions
+from events.decide.fleet import Standing, fleet
 from events.decide.retiring import Retirement
 from events.decide.runs import Failures, Quarantined
 from events.health import BLOCKED_CAUSES, Status

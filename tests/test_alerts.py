@@ -17,14 +17,8 @@ from events.audit import (
 )
 from events.base import instant_at
 from events.decide.alerts import Alerts, acknowledge, decide, evolve, recovered, silence
-from events.decide.conditions import (
-    Condition,
-    Seen,
-    Standing,
-    Unanswered,
-    conditions,
-    fleet,
-)
+from events.decide.conditions import Condition, Seen, Unanswered, conditions
+from events.decide.fleet import Standing, fleet
 from events.decide.retiring import NOTHING, Retirement, Retiring, soon
 from events.decide.retiring import evolve as age
 from events.decide.runs import NONE, Failures, Quarantined, Runs

@@ -6,7 +6,7 @@ message changes nothing. Source: health.md, section 10. Moments are milliseconds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from events.alerts import AlertKind, CauseGroup, Severity
@@ -21,14 +21,11 @@ THROTTLED = 1_800_000
 """From when on being throttled is worth more than a note."""
 FAILED_RUNS = 3
 UNANSWERED = 3
-FEWEST = 4
-"""Providers without which "more than half of them" says nothing."""
 DAY = 86_400_000
 Steps = tuple[tuple[int, Severity], ...]
 STEPS: Steps = ((1, "high"), (7, "medium"), (30, "low"))
 CERTIFICATE: Steps = ((2, "high"), (7, "medium"), (21, "low"))
 """Days that are left, and how bad that is."""
-ALL = "all"
 
 WORDS = {
     "credential": "refuses the key",
@@ -82,16 +79,6 @@ class Seen(NamedTuple):
     def began(self) -> int:
         """When the status, whatever its causes, began."""
         return self.since if self.entered is None else self.entered
-
-
-class Standing(NamedTuple):
-    """A provider's status as the fleet sees it; *since* in milliseconds."""
-
-    provider: str
-    status: Status
-    cause: str | None
-    since: int
-    enabled: bool
 
 
 class Condition(NamedTuple):
@@ -271,25 +258,6 @@ def _retirements(seen: Seen, now: int) -> Iterator[Condition]:
             instant_at(millis_of(f"{one.retires_on}T00:00:00.000Z") - 30 * DAY),
             one.model_id,
         )
-
-
-def fleet(standings: Sequence[Standing], local_since: int | None) -> list[Condition]:
-    """Return what people should be told of all providers together."""
-    found = []
-    enabled = [one for one in standings if one.enabled]
-    lying = sorted((one.since, one.provider) for one in enabled if down(one.status, one.cause))
-    if len(enabled) >= FEWEST and 2 * len(lying) > len(enabled):
-        names = ", ".join(name for _, name in lying[:5]) + (", …" if len(lying) > 5 else "")  # noqa: PLR2004 - enough for one line
-        message = f"{len(lying)} of {len(enabled)} providers are down: {names}"
-        since = instant_at(lying[len(enabled) // 2][0])
-        found.append(
-            Condition(ALL, "critical_failure", "outage", "outage", "critical", message, since)
-        )
-    if local_since is not None:
-        since = instant_at(local_since)
-        message = "our own network is down: no provider can be reached from here"
-        found.append(Condition(ALL, "monitor_offline", "local", "local", "high", message, since))
-    return found
 
 
 def _clock(moment: int) -> str:

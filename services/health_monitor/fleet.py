@@ -13,7 +13,7 @@ from typing import cast
 
 from events.alerts import AlertEvent
 from events.decide.alerts import Alerts, decide, evolve
-from events.decide.conditions import ALL, Standing, fleet
+from events.decide.fleet import ALL, Standing, fleet
 from events.envelope import opened
 from events.health import HealthStatusChanged
 from events.subjects import FACTS, facts_of

@@ -10,7 +10,7 @@ from typing import cast
 from events.audit import RefreshFailed, RefreshQuarantined, RefreshSucceeded
 from events.base import millis_of
 from events.codec import Event
-from events.decide.conditions import ALL, Standing
+from events.decide.fleet import ALL, Standing
 from events.decide.providers import Registry, Settings
 from events.decide.retiring import NOTHING, evolve
 from events.envelope import opened

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from events.alerts import AlertEvent
-from events.decide.conditions import Condition, Standing
+from events.decide.conditions import Condition
+from events.decide.fleet import Standing
 from events.decide.providers import Settings
 from events.health import CheckCompleted, HealthEvent, down
 from services.clock import Pinned
