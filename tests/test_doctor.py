@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
@@ -30,7 +31,7 @@ from services.jetstream.setup import compare, ensure
 from services.jetstream.state import beat
 from services.settings import Nats
 from tests.support.cli import modelog, on_terminal
-from tests.support.logs import catalogue, tell
+from tests.support.logs import catalogue, registered, tell
 from tests.support.refreshing import table
 from tests.support.shelf import FACTS as SHELF
 from tests.support.shelf import OPERATIONS
@@ -87,10 +88,15 @@ def test_every_mistake_of_the_configuration_is_a_finding(tmp_path: Path) -> None
 
 async def test_a_provider_that_was_registered_by_command_is_examined_too(tmp_path: Path) -> None:
     (tmp_path / "modelog.toml").write_text('[[providers]]\nname = "ollama"\n')
+    by_hand = msgspec.structs.replace(
+        registered("mine", NOW), origin="command", credential={"file": "no/such/key"}
+    )
+    catalogue(tmp_path / ".modelog", [by_hand, registered("router", NOW)])
     found = await examine(None, None, environ={}, cwd=tmp_path, clock=Clock())
 
     assert of(found, "configuration").level == "ok"
-    assert of(found, "keys").message == "those of 1 of 1 provider are in order"
+    assert of(found, "keys").message == "those of 1 of 2 providers are in order"
+    assert of(found, "provider mine").level == "bad"
 
 
 async def test_keys_are_named_and_never_shown(

@@ -26,8 +26,6 @@ def catalogue(link: Path, now: Instant) -> Iterator[Finding]:
         with closing(database.connect(link, "ro")) as db:
             version = database.version_of(link, db)
             told = str(db.execute(_QUICK).fetchone()[0])
-    except (database.NoCatalogue, FileNotFoundError):  # pragma: no cover - connect tells the next
-        return
     except (database.NotACatalogue, sqlite3.DatabaseError) as error:
         if not link.exists():
             yield note("catalogue", "none yet", "start with `modelog up` or `modelog demo`")
