@@ -90,7 +90,7 @@ ALONE: dict[str, tuple[Make, float, float]] = {
     "outages": (lambda random, days: outages(random, days, 1), 4, 0),
     **{f"outages: {kind}": (partial(_of_kind, kind), 1, 0.001) for kind in OUTAGES},
     "503, Retry-After": (overloads, 4, 0.01),
-    "429 storms": (storms, 6, 0.01),
+    "429 storms": (storms, 4, 0.01),
     "key revoked": (partial(_accounts, ("401", "rotated", "403")), 3, 0.01),
     "empty account": (partial(_accounts, ("402", "quota")), 3, 0.01),
     "empty list": (partial(_odd, "empty"), 1, 0.01),
@@ -113,14 +113,14 @@ def worlds(seed: int, scale: float = 1.0) -> Iterator[World]:
     for family, (make, days, noise) in ALONE.items():
         yield from _made(family, seed, days * scale, noise, make)
     for level in NOISE:
-        yield from _made(f"mixed, noise {level:.1%}", seed, 12 * scale, level, _usual)
-    yield from _made(f"mixed, noise {LOUD:.1%}", seed, 8 * scale, LOUD, _usual)
+        yield from _made(f"mixed, noise {level:.1%}", seed, 8 * scale, level, _usual)
+    yield from _made(f"mixed, noise {LOUD:.1%}", seed, 4 * scale, LOUD, _usual)
     for world in _made("retirement", seed, 9.5, 0.01, lambda random, _: retirement(random)):
         yield world._replace(traces=world.traces[:4])
     yield from _still(seed, scale)
     for world in _made("restarts in outages", seed, 4 * scale, 0.01, _usual):
         yield world._replace(restarts=_restarts(_random(world, "restart"), world.days, "recording"))
-    for world in _made("everything", seed, 12 * scale, 0.02, _everything):
+    for world in _made("everything", seed, 8 * scale, 0.02, _everything):
         random = _random(world, "all")
         lost = losses(random, world.days, 2)
         traces = tuple(one._replace(episodes=fitting(lost, one.episodes)) for one in world.traces)
@@ -147,7 +147,7 @@ def _still(seed: int, scale: float) -> Iterator[World]:
     """Yield the worlds in which no status may change."""
     for hosts in (HOSTS, 6, 20):
         name = "all hosts at once"
-        days = 6 * scale * HOSTS / hosts
+        days = 4 * scale * HOSTS / hosts
         for world in _made(f"{name}, {hosts}", seed, days, 0.01, lambda _, __: (), hosts):
             lost = tuple(losses(_random(world, name), world.days, 12))
             yield world._replace(
