@@ -26,7 +26,10 @@ PORT = 4222
 STOP_SECONDS = 2.5
 """Seconds that the server has to end: with the processes before it, `up` stops within ten."""
 PROCESSES = ("projector", "health-monitor", "refresher")
-"""In the order in which they start; they stop in the other one, so that the last facts are read."""
+"""In the order in which they start; they stop in the other one, so that the last facts are read.
+
+The notifier is the last one, where anybody is to be told.
+"""
 
 
 @asynccontextmanager
@@ -62,7 +65,7 @@ async def running(  # noqa: PLR0913 - what differs between `up` and `demo`
         children = [child._replace(environment={**own, **child.environment}) for child in before]
         children += [
             Child(name, _command(name, [*arguments, *more.get(name, ())]), own)
-            for name in PROCESSES
+            for name in (*PROCESSES, *(["notifier"] if config.notify.anybody else []))
         ]
         for child in children:
             supervisor.keep(child)

@@ -24,7 +24,9 @@ READ = {"MODELOG_NATS_URL", "MODELOG_DATA", "MODELOG_CONFIG"}
 
 
 def test_the_processes_that_there_are_have_a_service_each() -> None:
-    assert set(SERVICES) == {"nats", "init", "refresher", "health-monitor", "projector"}
+    ours = {"refresher", "health-monitor", "projector", "notifier"}
+
+    assert set(SERVICES) == {"nats", "init", *ours}
 
 
 @pytest.mark.process
@@ -79,7 +81,7 @@ def test_a_secret_is_a_file_that_is_there_by_default() -> None:
 
 def test_what_depends_on_another_waits_until_it_is_well() -> None:
     assert SERVICES["init"]["depends_on"] == {"nats": {"condition": "service_healthy"}}
-    for name in ("refresher", "health-monitor", "projector"):
+    for name in ("refresher", "health-monitor", "projector", "notifier"):
         done = {"init": {"condition": "service_completed_successfully"}}
         assert SERVICES[name]["depends_on"] == done
 

@@ -53,6 +53,8 @@ CODES: dict[str, Code] = {
     "services.jetstream.settle.LogFull": FAILED,
     "services.jetstream.history.NotAppended": FAILED,
     "events.codec.BrokenEvent": FAILED,
+    "services.notifier.run.NotInstalled": FAILED,
+    "services.notifier.store.Another": FAILED,
     "services.projector.boundaries.TornBatch": FAILED,
     "services.projector.projecting.CannotWrite": FAILED,
     "services.projector.rebuild.HistoryDiffers": FAILED,

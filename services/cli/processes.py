@@ -23,6 +23,7 @@ PROCESSES = {
     "refresher": "services.refresher.run",
     "health-monitor": "services.health_monitor.run",
     "projector": "services.projector.run",
+    "notifier": "services.notifier.run",
 }
 """Where the `run` of each process is; only the one that was named is imported."""
 
