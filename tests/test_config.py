@@ -700,3 +700,60 @@ def test_what_is_accepted_comes_back_from_the_log(
 
     assert decode_json(encode_json(settings), type=Settings) == settings
     assert Health.from_settings(settings)
+
+
+def test_every_mistake_about_whom_to_tell_is_told_at_once_and_no_secret(tmp_path: Path) -> None:
+    text = """
+[notify]
+group = "soon"
+rate_limit = "many"
+loud = true
+[[notify.targets]]
+name = "people"
+url = "hunter2"
+[[notify.targets]]
+name = "people"
+severity = "worst"
+providers = ["a", "a"]
+[[notify.webhooks]]
+name = "hook"
+url = "https://me:hunter2@example.com"
+secret = "whsec_hunter2"
+"""
+    with pytest.raises(ConfigError) as told:
+        configured(text, tmp_path)
+
+    places = [line.removeprefix("modelog.toml: ").split(": ")[0] for line in told.value.errors]
+    assert places == [
+        "notify.group",
+        "notify.rate_limit",
+        "notify.loud",
+        "notify.targets[1].url",
+        "notify.targets[2].severity",
+        "notify.targets[2].providers[2]",
+        "notify.targets[2].url",
+        "notify.targets[2].name",
+        "notify.webhooks[1].url",
+        "notify.webhooks[1].secret",
+    ]
+    assert "hunter2" not in str(told.value)
+
+
+def test_of_an_address_that_may_hold_a_secret_only_the_scheme_is_shown(tmp_path: Path) -> None:
+    text = """
+[notify]
+group = "1m"
+[[notify.targets]]
+name = "people"
+url = "ntfy://hunter2@ntfy.example/topic"
+[[notify.webhooks]]
+name = "hook"
+url = { env = "HOOK_URL" }
+secret = { env = "HOOK_SECRET" }
+"""
+    told = describe(configured(text, tmp_path))["notify"]
+
+    assert told["group"] == "1m"
+    assert told["targets"][0]["url"] == "ntfy://***"
+    assert told["webhooks"][0]["url"] == {"env": "HOOK_URL"}
+    assert told["webhooks"][0]["secret"] == {"env": "HOOK_SECRET"}

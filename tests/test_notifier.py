@@ -284,6 +284,14 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     assert said.err.splitlines() == ["the notifier needs apprise: pip install modelog[notify]"]
 
 
+async def test_up_starts_it_where_anybody_is_to_be_told(tmp_path: Path) -> None:
+    (tmp_path / "modelog.toml").write_text(f"[notify]\n{people('http://127.0.0.1:9')}")
+    async with spawned(tmp_path, "up") as everything:
+        await everything.line("ready process=notifier", seconds=30)
+
+        assert await everything.stop() == 0
+
+
 @pytest.fixture
 def unused_port() -> Callable[[], int]:
     def find() -> int:

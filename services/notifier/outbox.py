@@ -219,8 +219,8 @@ def _hushed(box: Box, alert_id: str) -> Box:
     )
 
 
-def _unsaid(box: Box, alert_id: str, whats: tuple[What, ...]) -> Box:
-    kept = [one for one in box.waiting if one.event.alert_id != alert_id or one.what not in whats]
+def _unsaid(box: Box, alert_id: str, kinds: tuple[What, ...]) -> Box:
+    kept = [one for one in box.waiting if one.event.alert_id != alert_id or one.what not in kinds]
     return box if len(kept) == len(box.waiting) else replace(box, waiting=tuple(kept))
 
 
