@@ -215,7 +215,7 @@ def test_reminders_come_after_four_hours_and_double_to_a_day() -> None:
     desk = Desk(Rules(severity="medium", group=0))
     desk.happens(opened())
     desk.goes_out()
-    moments = []
+    moments, line = [], ""
     for _ in range(5):
         moment = wakes(desk.box, desk.rules, desk.standing, desk.now)
         assert moment is not None
