@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Literal, NamedTuple, Protocol
+from contextlib import suppress
+from typing import Literal, NamedTuple
 
-from events.alerts import AlertEvent
 from events.audit import RefreshOutcome
 from events.base import instant_at, millis_of
-from events.decide.conditions import Condition
 from events.decide.health import Cycle, Off, Rules, suspect
 from events.decide.providers import Settings
 from events.decide.verdict import Judged, judge
-from events.health import CheckCompleted, HealthEvent, HealthStatusChanged, LostReason, blocked
+from events.health import CheckCompleted, LostReason, blocked
 from services import clock as clocks
 from services.calls.origin import host_of
 from services.health_monitor.chart import Chart
 from services.health_monitor.cycle import Cycles, Ended
-from services.health_monitor.desk import Desk
+from services.health_monitor.desk import Desk, Office
+from services.health_monitor.diary import Diary
 from services.health_monitor.maintenance import window_at
-from services.health_monitor.pace import Grid, Pace, next_start
-from services.health_monitor.recall import Recalled, hear
+from services.health_monitor.pace import Pace, next_start
+from services.health_monitor.recall import hear
 from services.health_monitor.rules import rules_of
 from services.health_monitor.shared import Shared
-from services.health_monitor.witness import Guard
 from services.health_settings import Health as HealthSettings
-from services.jetstream.append import Fenced, SequenceConflict
 from services.keys import KeyUnavailable, Secret
-from services.logs import say
 from services.waits import fingerprint
 
 RACES = 5
@@ -48,48 +42,6 @@ class Ticket(NamedTuple):
     ended: asyncio.Task[CheckCompleted | None]
 
 
-class Office(Protocol):
-    """What the process around them does for all watchers."""
-
-    vantage: str
-    guard: Guard
-
-    async def secrets(self, settings: Settings) -> dict[str, Secret]:
-        """Read the secrets of a provider anew; raises KeyUnavailable."""
-        ...
-
-    async def recall(self, provider: str) -> Recalled:
-        """Read what the log has of a provider."""
-        ...
-
-    def turn(self, provider: str) -> AbstractAsyncContextManager[bool]:
-        """Hold the call lease of a provider within the block; False where another has it."""
-        ...
-
-    def put(self, event: CheckCompleted) -> asyncio.Future[None]:
-        """Record a cycle, soon; the result tells when it is."""
-        ...
-
-    async def append(
-        self,
-        provider: str,
-        events: Sequence[HealthEvent | AlertEvent],
-        seqs: dict[str, int],
-        cycle_id: str,
-        behind: asyncio.Future[None] | None,
-    ) -> None:
-        """Append facts in one batch, once *behind* is recorded; raises SequenceConflict."""
-        ...
-
-    def inhibits(self, condition: Condition, settings: Settings) -> bool:
-        """Tell whether nobody is to be told of *condition* now."""
-        ...
-
-    def grid(self, provider: str) -> Grid:
-        """Return the provider's grid."""
-        ...
-
-
 class Watcher:
     """The watch over one provider, as long as its settings stay; *off* says why it is not asked."""
 
@@ -99,7 +51,6 @@ class Watcher:
         """Nothing is asked yet."""
         self.settings = settings
         self.health = HealthSettings.from_settings(settings)
-        self.chart: Chart | None = None
         self.off: Off | None = None
         if not settings.enabled:
             self.off = "disabled"
@@ -114,13 +65,20 @@ class Watcher:
         self._cycles = Cycles(settings, self.health, desk)
         self._pulled = asyncio.Event()
         self._flying: Ticket | None = None
-        self._last: CheckCompleted | None = None
         self._credential = ""
+        self._diary = Diary(
+            settings, office, pinned, critical=self.health.critical, read=self._recalled
+        )
 
     @property
     def name(self) -> str:
         """The provider's name."""
         return self.settings.name
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is known of the provider; None where the log has to be read."""
+        return self._diary.chart
 
     @property
     def host(self) -> str:
@@ -134,7 +92,7 @@ class Watcher:
 
     async def keep(self) -> None:
         """Check the provider on its grid, until cancelled; ends otherwise only by an error."""
-        await self._known(anew=True)
+        await self._diary.known(anew=True)
         while True:
             await self._until_due()
             await asyncio.shield(self.request("check").ended)
@@ -162,13 +120,13 @@ class Watcher:
 
     def barred(self, now: int) -> bool:
         """Tell whether the provider asked not to be called at *now*."""
-        last = None if self._last is None else self._last.not_before
+        last = None if self._diary.last is None else self._diary.last.not_before
         return last is not None and millis_of(last) > now
 
     def forget(self) -> None:
         """Another instance has checked the provider: what the log says is to be read anew."""
         if not self.flying:
-            self.chart = None
+            self._diary.chart = None
 
     def heard(self, outcome: RefreshOutcome) -> None:
         """Take note of a refresh; one that failed pulls the next cycle forward."""
@@ -178,7 +136,8 @@ class Watcher:
         self._cycles.listing.known = self.chart.known
         shared = self.chart.shared
         if shared is not None and shared.group == "FAIL" and millis_of(outcome.at) >= shared.at:
-            began = 0 if self._last is None else millis_of(self._last.started_at)
+            last = self._diary.last
+            began = 0 if last is None else millis_of(last.started_at)
             self.pull(max(self._pinned.now(), began + self._pace.confirm))
 
     async def _until_due(self) -> None:
@@ -204,33 +163,21 @@ class Watcher:
             return False
         return fingerprint(self.name, secrets) != self._credential
 
-    async def _known(self, *, anew: bool = False) -> Chart:
-        """Return the chart, read from the log where it has to be; make good what a crash owes."""
-        if self.chart is not None and not anew:
-            return self.chart
-        for _ in range(RACES):
-            recalled = await self._office.recall(self.name)
-            chart, self._last = recalled.chart, recalled.last
-            if self.chart is not None:
-                chart.retiring, chart.certificate = self.chart.retiring, self.chart.certificate
-            self.chart = chart
-            listing = self._cycles.listing
-            listing.known, listing.worked = chart.known, chart.known is not None
-            now = self._pinned.now()
-            longest = max(self._pace.interval, self._pace.blocked)  # a clock that was set back
-            self.start = now if chart.due is None else min(chart.due, now + longest)
-            if recalled.owed is None:
-                return chart
-            cycle_id = recalled.owed.evidence.cycle_ids[0]
-            try:
-                await self._append(chart, [recalled.owed], cycle_id, None)
-            except SequenceConflict:
-                continue
-        raise SequenceConflict(f"{self.name}: another monitor was faster {RACES} times in a row")
+    def _recalled(self, chart: Chart) -> None:
+        """Go on from what the log has: what the list should hold, and when the next cycle is."""
+        listing = self._cycles.listing
+        listing.known, listing.worked = chart.known, chart.known is not None
+        now = self._pinned.now()
+        longest = max(self._pace.interval, self._pace.blocked)  # a clock that was set back
+        self.start = now if chart.due is None else min(chart.due, now + longest)
+
+    async def remove(self) -> None:
+        """Say that the provider is watched no more, and resolve its alerts."""
+        await self._diary.end()
 
     async def _cycle(self, cycle_id: str, source: Source) -> CheckCompleted | None:
         """Run one cycle to its end in the log; None where the provider is not asked."""
-        chart = await self._known()
+        chart = await self._diary.known()
         started = self._pinned.now()
         off = self.off
         secrets: dict[str, Secret] = {}
@@ -276,9 +223,9 @@ class Watcher:
         if judged.verdict != "UNKNOWN":
             chart.due = self.start
         event = self._completed(chart, cycle_id, source, started, now, judged, ended, left)
-        self._last = event
+        self._diary.last = event
         done = self._office.put(event)
-        await self._tell(chart, facts, cycle_id, done)
+        await self._diary.tell(facts, cycle_id, done)
         return event
 
     def _current(self) -> Shared | None:
@@ -306,66 +253,7 @@ class Watcher:
         facts = chart.switch(off, now)
         wait = self.health.interval if off == "unconfigured" else RESTING
         self.start, chart.due = now + round(1000 * wait), None
-        await self._tell(chart, facts, cycle_id, None, gone=off)
-
-    async def remove(self) -> None:
-        """Say that the provider is watched no more, and resolve its alerts.
-
-        Raises SequenceConflict where others keep writing of it.
-        """
-        for _ in range(RACES):
-            chart = await self._known(anew=True)  # a cycle that was cancelled may have told more
-            now = self._pinned.now()
-            facts = chart.switch("removed", now)
-            try:
-                await self._append(chart, facts, clocks.new_id(), None, gone="removed")
-            except SequenceConflict:
-                continue
-            return
-        raise SequenceConflict(f"{self.name}: another monitor was faster {RACES} times in a row")
-
-    async def _tell(
-        self,
-        chart: Chart,
-        facts: list[HealthEvent],
-        cycle_id: str,
-        behind: asyncio.Future[None] | None,
-        *,
-        gone: str | None = None,
-    ) -> None:
-        """Append *facts* and the alerts that follow; where another was faster, its log is read."""
-        try:
-            await self._append(chart, facts, cycle_id, behind, gone=gone)
-        except SequenceConflict:
-            say("read anew", provider=self.name)
-            await self._known(anew=True)
-        except Fenced as error:  # whoever has the lease now decides on what it sees itself
-            say("no lease", level=logging.WARNING, provider=self.name, error=str(error))
-            self.chart = None
-
-    async def _append(
-        self,
-        chart: Chart,
-        facts: Sequence[HealthEvent],
-        cycle_id: str,
-        behind: asyncio.Future[None] | None,
-        *,
-        gone: str | None = None,
-    ) -> None:
-        alerts = chart.alert(
-            facts,
-            self._pinned.now(),
-            lambda position: clocks.derived_id(cycle_id, position),
-            critical=self.health.critical,
-            inhibited=lambda condition: self._office.inhibits(condition, self.settings),
-            gone=gone,
-        )
-        if not facts and not alerts:
-            return
-        await self._office.append(self.name, [*facts, *alerts], chart.seqs, cycle_id, behind)
-        chart.told(alerts)
-        for fact in facts:
-            _say(fact)
+        await self._diary.tell(facts, cycle_id, gone=off)
 
     def _completed(  # noqa: PLR0913, PLR0917 - what a cycle has come to
         self,
@@ -420,8 +308,3 @@ def _cycle(cycle_id: str, started: int, now: int, judged: Judged, ended: Ended) 
 
 def _reason(judged: Judged) -> LostReason:
     return "local_network" if judged.class_ == "local" else "check_invalid"
-
-
-def _say(fact: HealthEvent) -> None:
-    if isinstance(fact, HealthStatusChanged):
-        say("status", provider=fact.provider, was=fact.from_, now=fact.to, cause=fact.cause)
