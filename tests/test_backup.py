@@ -372,7 +372,11 @@ def test_the_hash_every_few_messages_names_the_place(tmp_path: Path) -> None:
     assert "line 23: the hash at MODELOG_AUDIT 20 differs" in told
 
 
-@pytest.mark.parametrize("raw", [b"", b"text", gzip.compress(b"text\n"), gzip.compress(b"{}\n")])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"text", gzip.compress(b"text\n", mtime=0), gzip.compress(b"{}\n", mtime=0)],
+    ids=["empty", "text", "packed text", "packed JSON"],
+)
 def test_another_file_is_no_backup(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(raw)
 
