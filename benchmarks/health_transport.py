@@ -126,6 +126,8 @@ class Played(httpx.AsyncBaseTransport):
             case "tls":
                 await asyncio.sleep(random.uniform(0.02, 0.1))
                 raise httpx.ConnectError("expired") from _expired()
+            case "bug":
+                raise RuntimeError("a fault of our own")
             case _:
                 return
 

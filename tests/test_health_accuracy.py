@@ -82,6 +82,15 @@ def test_what_is_our_own_fault_changes_no_status(world: World) -> None:
         assert judgements.count("local") >= len(lives)
 
 
+def test_a_fault_of_our_own_code_says_nothing_of_the_provider() -> None:
+    bug = Episode(600, 1_800, "odd", "bug")
+    lives = lived(World("bug", 1, 0.03, (Trace((bug,)), Trace(()), Trace(()), Trace(()))))
+    assert told(lives) == [["active"]] * 4
+    within = [cycle.class_ for cycle in lives[0].cycles if 600 <= cycle.start < 1_800]
+    assert set(within) == {"check_error"}
+    assert all(cycle.class_ == "ok" for life in lives[1:] for cycle in life.cycles)
+
+
 def test_the_same_seed_gives_the_same_life() -> None:
     world = next(world for world in worlds(2, 0.005) if world.family == "everything")
     first, again = lived(world), lived(world)

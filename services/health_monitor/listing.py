@@ -7,6 +7,7 @@ refresh has just seen needs no second call. Source: health.md, sections 3 and 8.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from aiolimiter import AsyncLimiter
 
 from events.decide.providers import Settings
 from events.health import CheckResult, Listed
+from services.calls.call import Outcome
 from services.calls.classify import GROUPS
 from services.calls.fetching import fetch
 from services.calls.origin import host_of
@@ -26,6 +28,7 @@ from services.health_monitor.desk import Desk
 from services.health_monitor.shared import Shared
 from services.health_settings import Health
 from services.keys import Secret
+from services.logs import say
 from services.providers import DIALECTS
 from services.providers.table import BUILTIN
 from services.settings import Schedule
@@ -131,7 +134,7 @@ class Listing:
                 fetched = await self._fetch(secrets, urgency)
                 left -= loop.time() - began
             outcome = fetched.outcome
-            if attempts == 1:
+            if attempts == 1 and outcome.class_ != "check_error":
                 desk.heard(host_of(self._settings.base_url), outcome.status is not None)
             asks = asked(outcome.class_, outcome.status, outcome.retry_after, uniform)
             if outcome.group in {"OK", "PARTIAL"}:
@@ -150,6 +153,16 @@ class Listing:
             await desk.clock.sleep(pause)
 
     async def _fetch(self, secrets: Mapping[str, Secret], urgency: int) -> Fetched:
+        """Call; a fault of our own code is nobody else's, and ends no other provider's checks."""
+        try:
+            return await self._fetched(secrets, urgency)
+        except Exception as error:  # noqa: BLE001 - as above
+            name = self._settings.name
+            say("check failed", level=logging.ERROR, provider=name, error=repr(error))
+            group = GROUPS["check_error"]
+            return Fetched(Outcome("check_error", group, message=type(error).__name__))
+
+    async def _fetched(self, secrets: Mapping[str, Secret], urgency: int) -> Fetched:
         desk = self._desk
         return await fetch(
             self._dialect,
