@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
@@ -24,7 +25,10 @@ from services.health_monitor.recall import hear
 from services.health_monitor.rules import rules_of
 from services.health_monitor.shared import Shared
 from services.health_settings import Health as HealthSettings
+from services.jetstream.api import NoAnswer
+from services.jetstream.append import Unacknowledged
 from services.keys import KeyUnavailable, Secret
+from services.logs import say
 from services.waits import fingerprint
 
 RACES = 5
@@ -91,11 +95,22 @@ class Watcher:
         return self._flying is not None and not self._flying.ended.done()
 
     async def keep(self) -> None:
-        """Check the provider on its grid, until cancelled; ends otherwise only by an error."""
-        await self._diary.known(anew=True)
+        """Check the provider on its grid, until cancelled; ends otherwise only by an error.
+
+        Without the log and its leases nobody is called, and the time is unknown.
+        """
+        anew = True
         while True:
-            await self._until_due()
-            await asyncio.shield(self.request("check").ended)
+            try:
+                await self._diary.known(anew=anew)
+                await self._until_due()
+                await asyncio.shield(self.request("check").ended)
+            except (NoAnswer, Unacknowledged) as error:
+                say("no log", level=logging.WARNING, provider=self.name, error=str(error))
+                await self._desk.clock.sleep(self.health.confirm_interval)
+                anew = True
+            else:
+                anew = False
 
     def request(self, source: Source) -> Ticket:
         """Begin a cycle, or join the one that is on its way."""
