@@ -35,10 +35,16 @@ def test_a_model_is_overdue_from_the_day_behind_its_last(today: str, overdue: li
 
 def test_the_command_line_asks_for_them_as_of_a_state() -> None:
     plain: dict[str, Any] = dict.fromkeys(
-        ("provider", "capability", "modality", "min_context", "max_input_price", "availability")
+        (
+            *("provider", "capability", "any_capability", "modality", "min_context"),
+            *("max_input_price", "availability"),
+        )
     )
-    asked = wanted(**plain, lifecycle="overdue", text=None, sort=None, limit=None)
+    asked = wanted(**plain, lifecycle="overdue", text=None, sort=None, limit=None, offset=0)
 
     assert asked.lifecycle is None
     assert asked.overdue_on is not None
-    assert wanted(**plain, lifecycle="retired", text=None, sort=None, limit=None).overdue_on is None
+    assert (
+        wanted(**plain, lifecycle="retired", text=None, sort=None, limit=None, offset=0).overdue_on
+        is None
+    )
