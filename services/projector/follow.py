@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -79,12 +79,16 @@ class Follower:
                     progress(self.at)
                 self._room.set()
 
-    async def _handle(self, intake: Intake, stored: Stored) -> None:
+    def _handle(self, intake: Intake, stored: Stored) -> Awaitable[None] | None:
         intake.add(stored)
         self._wake.set()
-        if len(intake) >= ROOM:
-            self._room.clear()
-            await self._room.wait()
+        if len(intake) < ROOM:
+            return None
+        self._room.clear()
+        return self._folded()
+
+    async def _folded(self) -> None:
+        await self._room.wait()
 
     def _fail(self, error: BaseException) -> None:
         self._failed = error
@@ -104,8 +108,9 @@ class Follower:
             waiting = max(len(intake) for intake in self._intakes.values())
             if waiting and (waiting >= ENOUGH or not self._behind(target, waiting=True)):
                 return
-            try:
-                await asyncio.wait_for(self._wake.wait(), PAUSE if waiting else None)
+            try:  # wait_for would make a task every time
+                async with asyncio.timeout(PAUSE if waiting else None):
+                    await self._wake.wait()
             except TimeoutError:
                 return
         raise self._failed
