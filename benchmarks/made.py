@@ -48,10 +48,15 @@ def events(provider: str, models: int, turns: int) -> Iterator[list[ModelEvent]]
     """Yield the batches of a provider that lists *models* models, seen *turns* times."""
     known = NOTHING
     policy = Policy()
+    steady = [record(provider, one) for one in range(models)]
     for turn in range(turns):
         at = f"2026-03-{turn % 28 + 1:02}T{turn // 28 % 24:02}:00:00.000Z"
         gone = {number for number in range(models) if (number + turn) % 50 == 0}
-        seen = tuple(record(provider, one, turn) for one in range(models) if one not in gone)
+        seen = tuple(
+            steady[one] if one % 10 else record(provider, one, turn)
+            for one in range(models)
+            if one not in gone
+        )
         decision = decide(known, Observation(ProviderName(provider), at, seen), policy, at)
         known = fold(known, decision.events)
         yield from batches(decision.events, MOST)

@@ -1,6 +1,6 @@
 """How long a projector on a new machine takes until it is ready: from a snapshot, and from nothing.
 
-    python benchmarks/snapshot.py [EVENTS]
+    EVENTS=200000 MODELS=20000 python benchmarks/snapshot.py
 
 One log; the snapshot is made when all but a last hundredth of it is folded, at most 50,000 events,
 which is what the projector leaves between two. Each start is a process of its own, which opens a
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.replay import fill, high_water
+from benchmarks.replay import EVENTS, MODELS, fill, high_water
 from events.subjects import FACTS, STREAMS
 from projections.fold import Folder
 from services import clock
@@ -37,10 +37,10 @@ SECONDS = 3_600
 async def child(url: str, link: Path, how: str, until: int) -> None:
     """Start with an empty directory, and print the seconds until ready and the peak memory.
 
-    `stored` folds up to *until*, then stores a snapshot, and prints the seconds of that.
+    `stored` folds up to *until* first, then stores a snapshot, and prints the seconds of that.
     """
     nc = await connect(url, role="projector")
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     if how == "snapshot":
         assert await restored(nc, link) is not None
     generation = await opened(nc, link)
@@ -51,18 +51,19 @@ async def child(url: str, link: Path, how: str, until: int) -> None:
             follower = Follower(nc, Folder(generation.db, epochs), {})
             await follower.run({FACTS: until}, stop=True)  # to the end of a batch
             generation.finish()
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             await snapshot(nc, link, clock.system())
         else:
             await projecting.fill()
             generation.finish()
-        seconds, size = time.perf_counter() - began, size_of(link)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+        size = size_of(link)
         at = projecting.at[FACTS]
     finally:
         generation.close()
         await close(nc)
-    result = {"seconds": seconds, "megabytes": high_water(), "bytes": size, "at": at}
-    print(json.dumps(result))
+    told = {"seconds": seconds, "cpu": cpu, "megabytes": high_water(), "bytes": size, "at": at}
+    print(json.dumps(told))
 
 
 def size_of(link: Path) -> int:
@@ -73,7 +74,7 @@ def size_of(link: Path) -> int:
 async def measured(url: str, folder: Path, how: str, until: int = 0) -> dict[str, float]:
     """Run `child` in a process of its own, over a directory of its own."""
     link = folder / how / "catalogue.db"
-    link.parent.mkdir()
+    link.parent.mkdir(exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, __file__, "--child", url, str(link), how, str(until)),
         stdout=asyncio.subprocess.PIPE,
@@ -83,7 +84,7 @@ async def measured(url: str, folder: Path, how: str, until: int = 0) -> dict[str
     return result
 
 
-async def main(wanted: int) -> None:
+async def main() -> None:
     """Print both times, their ratio, and the peak memory."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -91,7 +92,7 @@ async def main(wanted: int) -> None:
         nc = await connect(server.url, role="bench")
         try:
             await ensure(nc, audit_max_age=None, monitor_url=server.monitor_url)
-            await fill(nc, wanted)
+            await fill(nc, EVENTS, MODELS)
             total = (await info(nc, FACTS)).last_seq
             until = total - min(total // SHARE, EVERY_EVENTS)
             stored = await measured(server.url, folder, "stored", until)
@@ -118,4 +119,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         asyncio.run(child(sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5])))
     else:
-        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000))
+        asyncio.run(main())
