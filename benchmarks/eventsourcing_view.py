@@ -11,7 +11,9 @@ are ours, without what readers need besides the rows. The package leaves it to S
 commit waits for the disk: every time. Tuned, it waits as rarely as ours does, which takes a patch.
 """
 
-# pyright: reportMissingImports=false - the package is in another environment
+# The package is in another environment, where no checker looks.
+# mypy: ignore-errors
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
@@ -228,7 +230,7 @@ def main(path: Path, ddl: Path, target: Path, *, tune: bool) -> None:
         return db
 
     if tune:
-        sqlite3.connect = tuned  # type: ignore[assignment] - the package has no setting for it
+        sqlite3.connect = tuned  # the package has no setting for it
     env = {
         "MODELS_PERSISTENCE_MODULE": "eventsourcing.sqlite",
         "MODELS_SQLITE_DBNAME": str(target),
@@ -240,7 +242,7 @@ def main(path: Path, ddl: Path, target: Path, *, tune: bool) -> None:
         for fact in facts(path):
             self.recorder.insert_events([self.mapper.to_stored_event(fact)])
 
-    Facts.__init__ = filled  # type: ignore[method-assign] - the runner makes its own application
+    Facts.__init__ = filled  # the runner makes its own application
     runner = ProjectionRunner(
         application_class=Facts, projection_class=Models, view_class=View, env=env
     )
