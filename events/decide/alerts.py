@@ -6,7 +6,7 @@ Source: health.md, section 10. Moments are milliseconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from msgspec.structs import replace
 
@@ -166,41 +166,33 @@ def _changed(before: Alert, condition: Condition, at: Instant, vantage: str) -> 
     return []
 
 
+def said(alert: Alert) -> dict[str, Any]:
+    """Return what every event of *alert* says of it, as it stands."""
+    return {
+        "provider": alert.provider,
+        "alert_id": alert.alert_id,
+        "fingerprint": alert.fingerprint,
+        "kind": alert.kind,
+        "model_id": alert.model_id,
+        "cause": alert.cause,
+        "severity": alert.severity,
+        "message": alert.message,
+        "since": alert.since,
+    }
+
+
 def _update(
     before: Alert, condition: Condition, at: Instant, change: AlertChange, vantage: str
 ) -> AlertUpdated:
-    return AlertUpdated(
-        at=at,
-        provider=before.provider,
-        alert_id=before.alert_id,
-        fingerprint=before.fingerprint,
-        kind=before.kind,
-        model_id=before.model_id,
-        cause=condition.cause,
-        severity=condition.severity,
-        message=condition.message,
-        since=before.since,
-        change=change,
-        vantage=vantage,
+    alert = before._replace(
+        cause=condition.cause, severity=condition.severity, message=condition.message
     )
+    return AlertUpdated(at=at, change=change, vantage=vantage, **said(alert))
 
 
 def _resolved(alert: Alert, at: Instant, reason: str, vantage: str) -> AlertResolved:
-    return AlertResolved(
-        at=at,
-        provider=alert.provider,
-        alert_id=alert.alert_id,
-        fingerprint=alert.fingerprint,
-        kind=alert.kind,
-        model_id=alert.model_id,
-        cause=alert.cause,
-        severity=alert.severity,
-        message=alert.message,
-        since=alert.since,
-        reason=reason,
-        duration_ms=max(0, millis_of(at) - millis_of(alert.since)),
-        vantage=vantage,
-    )
+    held = max(0, millis_of(at) - millis_of(alert.since))
+    return AlertResolved(at=at, reason=reason, duration_ms=held, vantage=vantage, **said(alert))
 
 
 def recovered(
@@ -256,21 +248,7 @@ def _by_hand(  # noqa: PLR0913 - what somebody does to an alert
     alert = next((one for one in alerts.values() if one.alert_id == alert_id), None)
     if alert is None or alert.resolved_at is not None:
         return None
-    return AlertUpdated(
-        at=at,
-        provider=alert.provider,
-        alert_id=alert_id,
-        fingerprint=alert.fingerprint,
-        kind=alert.kind,
-        model_id=alert.model_id,
-        cause=alert.cause,
-        severity=alert.severity,
-        message=alert.message,
-        since=alert.since,
-        change=change,
-        until=until,
-        actor=actor,
-    )
+    return AlertUpdated(at=at, change=change, until=until, actor=actor, **said(alert))
 
 
 def _span(millis: int) -> str:

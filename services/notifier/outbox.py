@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from events.alerts import AlertEvent, AlertOpened, AlertResolved, AlertUpdated
 from events.base import millis_of
-from events.decide.alerts import Alert
+from events.decide.alerts import Alert, said
 from services.notifier.box import (
     FIRST_REMINDER,
     LAST_REMINDER,
@@ -226,15 +226,4 @@ def _unsaid(box: Box, alert_id: str, kinds: tuple[What, ...]) -> Box:
 
 def _opening(alert: Alert) -> AlertOpened:
     """Return the opening of *alert* as it stands now."""
-    return AlertOpened(
-        at=alert.opened_at,
-        provider=alert.provider,
-        alert_id=alert.alert_id,
-        fingerprint=alert.fingerprint,
-        kind=alert.kind,
-        model_id=alert.model_id,
-        cause=alert.cause,
-        severity=alert.severity,
-        message=alert.message,
-        since=alert.since,
-    )
+    return AlertOpened(at=alert.opened_at, **said(alert))
