@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
 
@@ -14,6 +15,10 @@ FORMAT = "modelog-log"
 VERSION = 1
 LONGEST = 4_000_000
 """Bytes of a line: the largest message, were each of its bytes spelled as an escape."""
+
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""A SHA-256 in hexadecimal: damage may leave any other text."""
 
 
 class Line(msgspec.Struct, frozen=True, tag_field="line", omit_defaults=True):
@@ -30,7 +35,7 @@ class Extent(msgspec.Struct, frozen=True):
     stream: str
     after: int
     last: int
-    before: str
+    before: Hash
     anchor: str | None = None
 
 
@@ -63,15 +68,15 @@ class Link(Line, frozen=True, tag="chain"):
 
     stream: str
     seq: int
-    hash: str
+    hash: Hash
 
 
 class End(Line, frozen=True, tag="end"):
     """The last line: how many messages of each stream there are, and the SHA-256 of all before."""
 
     events: dict[str, int]
-    hashes: dict[str, str]
-    sha256: str
+    hashes: dict[str, Hash]
+    sha256: Hash
 
 
 AnyLine = Header | Event | Link | End

@@ -38,9 +38,9 @@ class Manifest(msgspec.Struct, frozen=True):
     last: int
     first_id: str
     last_id: str
-    before: str
-    after: str
-    sha256: str
+    before: lines.Hash
+    after: lines.Hash
+    sha256: lines.Hash
     written_at: str
     begins: bool = False
 
