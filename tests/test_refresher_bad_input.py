@@ -21,7 +21,7 @@ from services.jetstream.api import ask, stream_info
 from services.jetstream.server import Server
 from services.jetstream.setup import ensure
 from tests.support.cli import modelog
-from tests.support.http import free_port
+from tests.support.http import refusing_port
 from tests.support.nats import Servers, connected, until
 from tests.support.processes import Process, spawned
 from tests.support.refreshing import (
@@ -307,9 +307,10 @@ def test_a_broken_configuration_starts_nothing_and_is_told_whole(
 @pytest.mark.process
 @pytest.mark.parametrize("process", ["refresher", "projector"])
 def test_without_a_server_a_process_says_so_in_one_line(process: str, tmp_path: Path) -> None:
-    url = f"nats://127.0.0.1:{free_port()}"
     (tmp_path / "modelog.toml").write_text(configuration())
-    answer = modelog("run", process, cwd=tmp_path, env={"MODELOG_NATS_URL": url})
+    with refusing_port() as port:
+        url = f"nats://127.0.0.1:{port}"
+        answer = modelog("run", process, cwd=tmp_path, env={"MODELOG_NATS_URL": url})
 
     assert answer.code == 4
     (line,) = answer.err.strip().splitlines()

@@ -237,3 +237,16 @@ async def test_a_wrong_password_is_told_as_that(tmp_path: Path) -> None:
     async with guarded(tmp_path) as address:
         with pytest.raises(NoServer, match=r"(?i)authorization violation"):
             await connect(f"nats://u:wrong@{address}", role="test", deadline=1)
+
+
+async def test_two_that_start_at_once_do_not_take_each_others_port(tmp_path: Path) -> None:
+    port = free_port()
+    servers = await asyncio.gather(
+        *(Server.start(tmp_path / name, port=port) for name in ("a", "b", "c"))
+    )
+    ports = [server.port for server in servers]
+    for server in servers:
+        await server.stop()
+
+    assert len(set(ports)) == 3
+    assert port in ports

@@ -23,7 +23,7 @@ from tests.support.cli import Answer, modelog
 from tests.support.logs import sealed, tell
 from tests.support.nats import connected, killed, running
 
-pytestmark = [pytest.mark.nats, pytest.mark.process]
+pytestmark = [pytest.mark.nats, pytest.mark.process, pytest.mark.chaos]
 
 AT = "2026-01-01T00:00:00.000Z"
 BATCHES, SIZE = 6, 100

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 FREE = -1
+TAKEN = "address already in use"
 START_SECONDS = 60.0
 """The store is recovered before the port opens, which takes a while where it is large."""
 STOP_SECONDS = 5.0
@@ -83,6 +84,14 @@ class Server:
         except asyncio.CancelledError:
             await _end(process, 0)
             raise
+        if ports is None and wish != FREE and TAKEN in _last_line(log):  # since we looked
+            return await cls.start(
+                store,
+                process_group=process_group,
+                log=log,
+                max_file_store=max_file_store,
+                deadline=deadline,
+            )
         if ports is None:
             raise ServerFailed(f"nats-server ended at its start: {_last_line(log)}")
         return cls(process, store, ports)

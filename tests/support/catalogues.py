@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 Rows = dict[str, list[tuple[Any, ...]]]
+GROWING = ("refreshes", "checks", "provider_checks", "check_hours")
+"""Tables of the audit trail that grow while a system runs."""
 
 
 def rows(path: Path) -> Rows:
@@ -26,5 +28,5 @@ def facts_alone(found: Rows) -> Rows:
     return {
         name: [row for row in table if not (name == "checkpoint" and row[0] == "MODELOG_AUDIT")]
         for name, table in found.items()
-        if name != "refreshes"
+        if name not in GROWING
     }
