@@ -138,7 +138,7 @@ async def test_a_refresh_stands_for_the_list_call(nc: Client, tmp_path: Path) ->
 async def test_a_refresh_that_failed_pulls_the_next_cycle_forward(
     nc: Client, tmp_path: Path
 ) -> None:
-    async with watched(nc, tmp_path, speed=2) as (made, _), made.monitor():
+    async with watched(nc, tmp_path, speed=5) as (made, _), made.monitor():
         await made.becomes("p0", "active")
         log = await Log.open(nc)
         (first,) = await made.checks("p0")

@@ -17,7 +17,7 @@ from tests.support.http import Act, drip, gzipped, raw, redirect, reply, serving
 from tests.support.nats import until
 from tests.support.system import up
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.chaos, pytest.mark.timeout(120)]
 
 MEGABYTES = 300
 

@@ -175,6 +175,7 @@ async def test_when_up_is_killed_all_its_processes_end_within_two_seconds(system
     assert len(pids) >= 4  # the guard of their group is one of them
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_child_that_is_killed_is_started_again_and_nothing_is_lost(
     name: str, system: Up
