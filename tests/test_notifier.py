@@ -27,7 +27,7 @@ from tests.support.cli import modelog
 from tests.support.http import Act, Asked, hang, reply, serving
 from tests.support.processes import Process, spawned
 
-pytestmark = [pytest.mark.nats, pytest.mark.process]
+pytestmark = [pytest.mark.nats, pytest.mark.process, pytest.mark.chaos]
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
