@@ -26,7 +26,7 @@ from tests.support.logs import FACTS_TOLD, tell
 from tests.support.nats import until
 from tests.support.projected import Projected, added, append
 
-pytestmark = pytest.mark.nats
+pytestmark = [pytest.mark.nats, pytest.mark.chaos]
 
 
 @asynccontextmanager
