@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from events.decide.health import suspect
-
 from events.health import Health, blocked, down
 from services.health_settings import Health as Settings
 

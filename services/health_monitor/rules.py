@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from events.decide.health import Rules
-
 from services.health_settings import Health
 
 
