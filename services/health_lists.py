@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -113,13 +114,24 @@ def _span(value: Any) -> str:  # noqa: ANN401 - TOML
     return format_duration(leaves.Duration()(value))
 
 
+def _offered(value: Any) -> str:  # noqa: ANN401 - TOML
+    name = leaves.text(value)
+    offered = sorted({point.name for point in entry_points(group=GROUP)})
+    if name in offered:
+        return name
+    raise BadValue(
+        f"{shown(value)} is offered by no installed package as an entry point of {GROUP}; there "
+        f"are: {', '.join(offered) or 'none'}"
+    )
+
+
 CHECK: dict[str, Read] = {
     "name": leaves.text,
     "type": leaves.one_of(("http", "python")),
     "path": _path,
     "statuses": lambda value: _listed(value, leaves.whole(100, 599)),
     "body": _pattern,
-    "entry_point": leaves.text,
+    "entry_point": _offered,
     "timeout": _span,
     "interval": _span,
     "weight": leaves.number(0, 1000, above=True),

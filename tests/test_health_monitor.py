@@ -19,6 +19,7 @@ from services.demo import faults
 from services.jetstream.append import Log
 from services.jetstream.connect import Client
 from tests.support.monitoring import watched
+from tests.support.offering import offer
 from tests.support.refreshing import eventually
 
 pytestmark = [pytest.mark.nats, pytest.mark.asyncio]
@@ -236,6 +237,39 @@ async def test_an_endpoint_that_fails_makes_it_partial(nc: Client, tmp_path: Pat
         assert {one.name: one.class_ for one in check.checks} == {
             "list_models": "ok",
             "/status": "server",
+        }
+
+
+CHECKS = """
+async def quota(context):
+    status, _ = await context.get("/v1/models")
+    return "warn", f"{context.provider} answers {status}, and the quota is low"
+
+def broken(context):
+    raise ValueError("a fault of its own")
+
+def nothing(context):
+    return "skip"
+"""
+
+
+async def test_checks_of_ones_own_warn_skip_and_break_for_themselves_alone(
+    nc: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("quota", "broken", "nothing")
+    points = {name: f"acme_checks:{name}" for name in names}
+    offer(tmp_path / "site", monkeypatch, CHECKS, **points)
+    checks = [{"name": name, "type": "python", "entry_point": name} for name in names]
+    async with watched(nc, tmp_path) as (made, (site,)):
+        made.register(site, settings={"health": {"checks": checks}})
+        async with made.monitor():
+            await made.becomes("p0", "degraded", "partial")
+            check = (await made.checks("p0"))[-1]
+
+        assert {one.name: (one.verdict, one.message) for one in check.checks} == {
+            "list_models": ("OK", ""),
+            "quota": ("PARTIAL", "p0 answers 200, and the quota is low"),
+            "broken": ("UNKNOWN", "ValueError"),
         }
 
 

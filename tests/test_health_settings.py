@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,15 @@ from hypothesis import strategies as st
 from services.config import Config, ConfigError, format_duration, load
 from services.effective import table_of
 from services.health_settings import HEALTH, RELATIONS, Health, checking
+from tests.support.offering import offer
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _offered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        offer(tmp_path_factory.mktemp("acme"), patch, acme_answer="acme_checks:answer")
+        yield
+
 
 ACME = '[[providers]]\nname = "acme"\ndialect = "openai"\nbase_url = "https://acme.example/v1"\n'
 EVERYTHING = """
@@ -59,7 +69,7 @@ critical = true
 [[health.checks]]
 name = "a real answer"
 type = "python"
-entry_point = "acme:check"
+entry_point = "acme-answer"
 billed = true
 cost_note = "a cent"
 interval = "15m"
@@ -206,6 +216,10 @@ def test_any_timeout_below_the_interval_alone_is_accepted(
         ("checks = [{ name = 'a', type = 'http' }]", "checks[1].path: missing"),
         ("checks = [{ name = 'a', type = 'tcp' }]", 'checks[1].type: "tcp" is unknown'),
         ("checks = [{ name = 'a', type = 'python' }]", "checks[1].entry_point: missing"),
+        (
+            "checks = [{ name = 'a', type = 'python', entry_point = 'other' }]",
+            'checks[1].entry_point: "other" is offered by no installed package',
+        ),
         ("checks = ['a']", 'checks[1]: "a" is no table'),
     ],
 )
