@@ -73,6 +73,7 @@ def told(folder: Path) -> str:
     return (folder / "out.txt").read_text()
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(120)
 def test_the_demo_plays_and_what_it_names_works_afterwards(tmp_path: Path) -> None:
     answer = modelog("demo", "--speed", 12, cwd=tmp_path)

@@ -233,6 +233,7 @@ async def test_a_server_that_is_killed_and_comes_back_ends_no_lease(servers: Ser
         await lease.release()
 
 
+@pytest.mark.chaos
 async def test_without_a_server_a_lease_ends_in_time(servers: Servers) -> None:
     async with connected(servers.url) as nc:
         lease = await Leases(nc, "one", process="", ttl=4).acquire(KEY)

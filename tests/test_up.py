@@ -132,6 +132,7 @@ async def test_what_was_stored_is_there_after_a_restart(system: Up) -> None:
     assert after[: len(before)] == before
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_up_stops_within_ten_seconds_also_while_a_provider_hangs(
     number: signal.Signals, system: Up
