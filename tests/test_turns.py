@@ -244,7 +244,7 @@ async def test_what_one_registers_another_may_refresh(
     async with Simulator() as simulator:
         (tmp_path / "modelog.toml").write_text(configuration(interval="1h"))
         env = {"MODELOG_NATS_URL": nats_server.url}
-        names = [f"made{number}" for number in range(6)]
+        names = [f"made{number}" for number in range(20)]  # one of two gets all: once in 500,000
         sites = [simulator.provider(name, dialect="openrouter") for name in names]
         async with (
             spawned(tmp_path, "run", "refresher", env=env) as one,
