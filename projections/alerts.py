@@ -41,7 +41,7 @@ UPDATE alerts SET cause = ?, severity = ?, message = ?, seq = ? WHERE alert_id =
 """
 _REOPEN = """
 UPDATE alerts SET cause = ?, severity = ?, message = ?, seq = ?, state = 'open',
-  resolved_at = NULL, resolved_reason = NULL WHERE alert_id = ?
+  resolved_at = NULL, resolved_reason = NULL, acknowledged_at = NULL WHERE alert_id = ?
 """
 _ACKNOWLEDGE = "UPDATE alerts SET acknowledged_at = ?, seq = ? WHERE alert_id = ?"
 _SILENCE = "UPDATE alerts SET silenced_until = ?, seq = ? WHERE alert_id = ?"

@@ -30,7 +30,7 @@ from projections import (
 from projections.checkpoint import Checkpoint
 from projections.faults import CannotFold, Fenced, MissingRow
 
-PROJECTION = 3
+PROJECTION = 4
 """The version of all that is written here; a file of another one is built anew."""
 
 _READERS: dict[type, tuple[Callable[..., None], ...]] = {

@@ -58,6 +58,23 @@ def test_an_alert_that_comes_back_is_open_under_its_id() -> None:
     assert (found.opened_at, found.message) == (at(0), "down again")
 
 
+def test_an_alert_that_comes_back_is_not_acknowledged_again_but_stays_silenced() -> None:
+    before: list[FactEvent] = [
+        opened("1"),
+        updated("1", 1, "acknowledged"),
+        updated("1", 2, "silenced", until=at(60)),
+        resolved("1", 4),
+        updated("1", 61, "reopened"),
+    ]
+    with catalogue(before) as one:
+        [again] = one.alerts()
+    with catalogue([*before, updated("1", 62, "acknowledged")]) as one:
+        [seen_to] = one.alerts()
+
+    assert (again.acknowledged_at, again.silenced_until) == (None, at(60))
+    assert seen_to.acknowledged_at == at(62)
+
+
 def test_alerts_are_told_newest_first_by_state_and_provider_in_pages() -> None:
     facts: list[FactEvent] = [
         opened("1"),
