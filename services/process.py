@@ -16,7 +16,7 @@ from importlib.metadata import version
 from fast_depends.msgspec import MsgSpecSerializer
 from faststream import FastStream
 from faststream.nats import NatsBroker
-from faststream.nats.security import NatsCredentials
+from faststream.nats.security import NatsCredentials, NatsNKey, NatsSecurity
 
 from events.audit import (
     AuditEvent,
@@ -40,8 +40,9 @@ from services.jetstream.connect import (
     close,
     connect,
 )
+from services.jetstream.identity import identity
 from services.jetstream.lease import Lease
-from services.keys import resolve
+from services.login import login
 from services.logs import say
 
 Broker = NatsBroker
@@ -141,7 +142,7 @@ async def serve(
     NoStream where the log was not made yet, and whatever *work* raised.
     """
     failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-    credentials = await nats_credentials(config)
+    credentials = await login(config.nats, name)
     nc = await connect(
         url,
         role=name,
@@ -197,21 +198,14 @@ async def _run(
         raise failure
 
 
-async def nats_credentials(config: Config) -> str | None:
-    """Read the credentials for NATS that the configuration refers to; raises KeyUnavailable."""
-    if config.nats.credentials is None:
-        return None
-    secret = await resolve(config.nats.credentials)
-    return None if secret is None else secret.reveal()
-
-
-def _security(credentials: str | None) -> NatsCredentials | None:
+def _security(credentials: str | None) -> NatsSecurity | None:
     """Return how the connection of the commands says who it is: as the other one does."""
     if credentials is None:
         return None
-    if "-----BEGIN" in credentials:
-        return NatsCredentials.from_raw(credentials)
-    return NatsCredentials.from_file(credentials)
+    said = identity(credentials)
+    if "nkeys_seed_str" in said:
+        return NatsNKey.from_seed(said["nkeys_seed_str"])
+    return NatsCredentials(said["user_credentials"])
 
 
 def _id_of(event: Event) -> str:

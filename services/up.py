@@ -17,8 +17,8 @@ from services.group import Group
 from services.jetstream.connect import close, connect
 from services.jetstream.server import Server, ServerFailed
 from services.jetstream.setup import ensure
+from services.login import login
 from services.logs import say
-from services.process import nats_credentials
 from services.supervisor import LONGEST, SHORTEST, STEADY, Child, Supervisor
 
 PORT = 4222
@@ -137,7 +137,7 @@ class _Keeper:
 
 async def _init(config: Config, url: str, monitor_url: str | None) -> None:
     """Create or check the streams before anything writes."""
-    nc = await connect(url, role="admin", credentials=await nats_credentials(config))
+    nc = await connect(url, role="admin", credentials=await login(config.nats, "admin"))
     try:
         report = await ensure(
             nc,

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "projections/reader.py": "time os pathlib sqlite3 sqlite_utils msgspec events projections",
     "services": "faststream fast_depends msgspec tenacity events services",
     "services/calls": "httpx msgspec tenacity events services",
-    "services/jetstream": "nats msgspec tenacity events services",
+    "services/jetstream": "nats nkeys msgspec tenacity events services",
     "services/providers": "msgspec events services",
     "services/refresher": "msgspec tenacity events services services.refresher",
     "services/health_monitor": "aiolimiter msgspec tenacity events services"

@@ -15,7 +15,7 @@ from services.group import Group
 from services.jetstream.connect import Client, close, connect
 from services.jetstream.read import pages
 from services.jetstream.server import Server
-from services.keys import resolve
+from services.login import login
 
 
 class Reached(NamedTuple):
@@ -39,9 +39,7 @@ def address(config: Config) -> str:
 @asynccontextmanager
 async def connection(config: Config, url: str, *, role: str) -> AsyncIterator[Client]:
     """Connect to *url* in *role*; raises NoServer and KeyUnavailable."""
-    reference = config.nats.credentials
-    secret = await resolve(reference) if reference else None
-    nc = await connect(url, role=role, credentials=secret.reveal() if secret else None)
+    nc = await connect(url, role=role, credentials=await login(config.nats, role))
     try:
         yield nc
     finally:

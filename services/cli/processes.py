@@ -13,9 +13,10 @@ from services import up as everything
 from services.cli.failures import WRONG, Refusal
 from services.cli.log import address, log_server
 from services.cli.options import AsJson, ConfigFile, DataDir, nearest, settings
-from services.cli.output import write_object
+from services.cli.output import note, write_object
 from services.cli.tables import write_record
 from services.config import Config
+from services.jetstream.permissions import write_permissions
 from services.jetstream.setup import Report, ensure
 from services.logs import log_to_stderr
 
@@ -79,11 +80,28 @@ def run(
     asyncio.run(process.run(found, url, load=lambda: settings(config, data), **more))
 
 
-def init(*, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = None) -> None:
+def init(
+    *,
+    permissions: Annotated[
+        Path | None,
+        typer.Option(
+            "--permissions",
+            metavar="FILE",
+            help="Write what each role may do to FILE, for nats-server to include, and its keys.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data: DataDir = None,
+) -> None:
     """Create the streams, or check that they are ours.
 
-    Changes nothing that exists. Says what was created, and what was proven.
+    Changes nothing that exists. Says what was created, and what was proven. With --permissions no
+    server is asked.
     """
+    if permissions is not None:
+        _permit(permissions, as_json=as_json)
+        return
     report = asyncio.run(_ensured(settings(config, data)))
     told = {
         "epoch": report.epoch,
@@ -105,6 +123,20 @@ def init(*, as_json: AsJson = False, config: ConfigFile = None, data: DataDir = 
             ("epoch", report.epoch),
             ("installation", report.installation),
         ]
+    )
+
+
+def _permit(file: Path, *, as_json: bool) -> None:
+    keys = write_permissions(file.absolute())
+    told = {"permissions": str(file.absolute()), "keys": {name: str(keys[name]) for name in keys}}
+    if as_json:
+        write_object(told)
+        return
+    folder = next(iter(keys.values())).parent
+    write_record([("permissions", str(file)), *((name, str(path)) for name, path in keys.items())])
+    note(
+        f'in the configuration of nats-server: include "{file.name}"\n'
+        f'in [nats] of modelog.toml: credentials = {{ file = "{folder}/{{role}}.nk" }}'
     )
 
 

@@ -14,7 +14,8 @@ from projections.database import NoCatalogue, NotACatalogue
 from services.directory import PROJECTOR_LOCK, DataDirectory
 from services.doctor.finding import Finding, bad, fine, note
 from services.jetstream.api import ApiError, NoAnswer, NoStream, ask
-from services.jetstream.connect import Client, NoServer, close, connect
+from services.jetstream.connect import Client, NoServer, NotAllowed, close, connect
+from services.jetstream.identity import BadCredentials
 from services.jetstream.messages import info
 from services.jetstream.setup import (
     CHANGEABLE,
@@ -26,7 +27,8 @@ from services.jetstream.setup import (
 )
 from services.jetstream.snapshots import STREAM as SNAPSHOTS
 from services.jetstream.state import living
-from services.keys import KeyUnavailable, resolve
+from services.keys import KeyUnavailable
+from services.login import login
 from services.settings import Nats
 
 FULL = 0.9
@@ -49,15 +51,19 @@ async def log(settings: Nats, directory: DataDirectory) -> list[Finding]:
     found: list[Finding] = []
     try:
         async with asyncio.timeout(SECONDS):
-            secret = await resolve(settings.credentials) if settings.credentials else None
-            nc = await connect(url, role="reader", credentials=secret.reveal() if secret else None)
+            nc = await connect(url, role="reader", credentials=await login(settings, "reader"))
             try:
                 async for one in _examined(nc, settings, directory):
                     found.append(one)  # noqa: PERF401 - what is known when time is up, counts
             finally:
                 await close(nc)
+    except NotAllowed as error:
+        told = str(error).partition("; ")[0]
+        found.append(bad("nats", told, "correct `credentials` in [nats]"))
     except NoServer as error:
         found.append(bad("nats", f"none at {error.url}", "start it, or correct the URL ([nats])"))
+    except BadCredentials as error:
+        found.append(bad("nats", *str(error).split("; ")))
     except KeyUnavailable as error:
         found.append(bad("nats", f"credentials: {error}", "correct `credentials` in [nats]"))
     except (NoAnswer, ApiError, TimeoutError) as error:

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
-from nats.aio.client import Client, RawCredentials
+from nats.aio.client import Client
 from nats.errors import Error, SlowConsumerError
 
-__all__ = ["Client", "NoServer", "close", "connect"]
+from services.jetstream.identity import identity
+
+__all__ = ["Client", "NoServer", "NotAllowed", "close", "connect"]
 
 PORT = 4222
 CONNECT_SECONDS = 5.0
@@ -39,6 +40,19 @@ class NoServer(Exception):
         self.url = url
 
 
+class NotAllowed(NoServer):
+    """A NATS server answers, and does not take a role's credentials."""
+
+    def __init__(self, url: str, role: str, reason: str) -> None:
+        address = _without_password(url)
+        Exception.__init__(
+            self,
+            f"the NATS server at {address} refuses the role {role} ({reason}); "
+            "correct `credentials` in [nats], or its users there",
+        )
+        self.url = url
+
+
 async def connect(  # noqa: PLR0913 - one argument a choice
     url: str,
     *,
@@ -51,16 +65,18 @@ async def connect(  # noqa: PLR0913 - one argument a choice
     """Return a connection to one of the servers of *url*, several separated by commas.
 
     *role* names the connection and its inboxes (``_INBOX_<role>``), so that permissions can tell
-    one role's answers from another's. *credentials* is the text of a `.creds` file, or its path.
-    Once connected it reconnects for ever, and says so once a minute. *on_closed* is called when it
-    is closed for good; *on_error* for what no caller would notice else: messages dropped because
-    they were taken too slowly, and a publish or subscription that the server does not allow. Both
-    ought to end the process. Raises NoServer where there is no connection within *deadline*
-    seconds.
+    one role's answers from another's. *credentials* is the text of a `.creds` file, its path, or
+    the seed of an NKey. Once connected it reconnects for ever, and says so once a minute.
+    *on_closed* is called when it is closed for good; *on_error* for what no caller would notice
+    else: messages dropped because they were taken too slowly, and a publish or subscription that
+    the server does not allow. Both ought to end the process. Raises NoServer where there is no
+    connection within *deadline* seconds, NotAllowed where that is for the credentials, and
+    BadCredentials where they are none.
 
     Source of the settings: nats-py gives up after two minutes by default, and notices a dead peer
     after four.
     """
+    who = identity(credentials)
     servers = [part.strip() for part in url.split(",")]
     teller = _Teller(on_error)
     nc = Client()
@@ -80,7 +96,6 @@ async def connect(  # noqa: PLR0913 - one argument a choice
                 servers,
                 name=f"modelog-{role}",
                 inbox_prefix=f"_INBOX_{role}",
-                user_credentials=_credentials(credentials),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
                 ping_interval=PING_SECONDS,
@@ -89,10 +104,13 @@ async def connect(  # noqa: PLR0913 - one argument a choice
                 disconnected_cb=teller.disconnected,
                 reconnected_cb=teller.reconnected,
                 closed_cb=closed,
+                **who,
             )
     except (TimeoutError, Error) as error:
         on_closed = None
         await close(nc)
+        if _UNKNOWN in teller.last.lower():
+            raise NotAllowed(url, role, teller.last) from error
         raise NoServer(url, teller.last or str(error) or "no answer") from error
     return nc
 
@@ -152,10 +170,6 @@ async def _listening(servers: list[str], teller: _Teller) -> None:
                 await writer.wait_closed()
             return
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def _credentials(text: str | None) -> Any:  # noqa: ANN401 - nats-py tells a path from a text by its type
-    return RawCredentials(text) if text is not None and "-----BEGIN" in text else text
 
 
 def _without_password(url: str) -> str:
