@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -27,10 +31,67 @@ async def running(store: Path, port: int | None = None) -> AsyncIterator[Server]
         await server.stop(deadline=2)
 
 
+class Configured:
+    """A server with a configuration of the test's own, whichever loop runs: its URL and its log."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.log = folder / "server.log"
+        self.url = ""
+        self._process = process
+        self._ports = folder / f"nats-server_{process.pid}.ports"
+
+    def wait(self, happened: Callable[[], bool]) -> None:
+        """Wait for what the server tells in a file; at most ten seconds."""
+        end = time.monotonic() + 10
+        while not happened():
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.01)
+
+    def ready(self) -> None:
+        """Wait until it takes connections."""
+        self.wait(lambda: self._ports.exists() and self._ports.read_text() != "")
+        self.url = json.loads(self._ports.read_text())["nats"][0]
+
+    def reload(self) -> None:
+        """Let it read its configuration again."""
+        told = "Reloaded server configuration"
+        before = self.log.read_text().count(told)
+        self._process.send_signal(signal.SIGHUP)
+        self.wait(lambda: self.log.read_text().count(told) > before)
+
+
+@contextmanager
+def configured(folder: Path, more: str) -> Iterator[Configured]:
+    """A server over *folder* whose configuration ends with *more*, such as an `include`."""
+    settings = folder / "server.conf"
+    settings.write_text(
+        'listen: "127.0.0.1:-1"\n'
+        f'ports_file_dir: "{folder}"\n'
+        f'jetstream {{ store_dir: "{folder}/store", sync_interval: always }}\n'
+        f"{more}\n"
+    )
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([binary(), "--config", settings], stderr=log)
+    server = Configured(process, folder)
+    try:
+        server.ready()
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 @asynccontextmanager
-async def connected(url: str, role: str = "test") -> AsyncIterator[Client]:
+async def connected(
+    url: str, role: str = "test", credentials: str | None = None
+) -> AsyncIterator[Client]:
     """A connection, closed with the block."""
-    nc = await connect(url, role=role, deadline=10)
+    nc = await connect(url, role=role, credentials=credentials, deadline=10)
     try:
         yield nc
     finally:
