@@ -7,6 +7,7 @@ arrives, not when it was handled: what is read too slowly piles up until it is d
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
@@ -42,29 +43,37 @@ _REQUEST = msgspec.json.encode(
 )
 
 
-class Consumer:
-    """What a stream has behind a sequence, one message after the other, until something is lost.
+Take = Callable[[Stored], Awaitable[bool] | bool]
+"""What takes one message; False where one before it is missing."""
 
-    *pending* is how many messages followed the last one when it was sent, *beats* whether the
+
+class Consumer:
+    """Hands on what a stream has behind a sequence, one message at a time, until something is lost.
+
+    They are handed on where nats-py hands them over: a second queue would cost as much as parsing
+    them. *pending* is how many messages followed the last one when it was sent, *beats* whether the
     server has said that there is nothing to send.
     """
 
-    def __init__(self, nc: Client, stream: str) -> None:
+    def __init__(self, nc: Client, stream: str, take: Take) -> None:
         self.pending = 0
         self.beats = False
         self.connection = nc.stats["reconnects"]
         self._nc = nc
         self._stream = stream
+        self._take = take
         self._subject = nc.new_inbox()
         self._name = self._subject.rpartition(".")[2]
         self._inbox: Inbox | None = None
-        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._came = 0
+        self._taking = False
         self._place = 0  # what the server has sent, as it counts
         self._wanted = 0  # what it was asked for and has not sent
 
     async def open(self, filter: str, after: int) -> None:
         """Create it behind the sequence *after*; raises NoAnswer and ApiError."""
-        self._inbox = await self._nc.subscribe(self._subject, cb=self._take)
+        self._inbox = await self._nc.subscribe(self._subject, cb=self._taken)
         config = {
             "name": self._name,
             "deliver_policy": "by_start_sequence",
@@ -80,38 +89,70 @@ class Consumer:
             f"CONSUMER.CREATE.{self._stream}.{self._name}.{filter}",
             {"stream_name": self._stream, "config": config},
         )
+        await self._ask_for_more()
 
     async def close(self) -> None:
-        """Delete it; where the server is away it goes by itself."""
+        """Delete it, and cancel what takes a message; without a server it goes by itself."""
         inbox, self._inbox = self._inbox, None
+        self._end()
         if inbox is None or self._nc.is_closed:
             return
         with suppress(Error):
             await inbox.unsubscribe()
             await self._nc.publish(f"{PREFIX}CONSUMER.DELETE.{self._stream}.{self._name}")
 
-    async def next(self) -> Stored | None:
-        """Return the next message; None where one was lost, or the connection, or the consumer.
+    async def lost(self) -> None:
+        """Return once a message was lost, or the connection, or the consumer.
 
-        Silence is a loss too: a consumer that is well says so every few seconds.
+        Silence is a loss too: a consumer that is well says so every few seconds. Raises what taking
+        a message raised.
         """
-        while True:
-            if self._wanted <= BATCH:
-                await self._ask_for_more()
-            try:
-                msg = self._queue.get_nowait()
-            except asyncio.QueueEmpty:
-                waited = await self._wait()
-                if waited is None:
-                    return None
-                msg = waited
-            if msg.reply.startswith(_ACK):
-                return self._delivered(msg)
-            if not self._goes_on(msg.headers or {}):
-                return None
+        silent, came = 0, 0
+        while silent < round(SILENCE_SECONDS / LOOK_SECONDS):
+            await asyncio.wait([self._ended], timeout=LOOK_SECONDS)
+            if self._ended.done():
+                self._ended.result()
+                return
+            if self._taking or self._inbox is None or self._inbox.pending_msgs:
+                silent = 0
+            elif self._nc.stats["reconnects"] != self.connection:
+                return
+            else:
+                silent = silent + 1 if self._came == came else 0
+            came = self._came
 
-    async def _take(self, msg: Msg) -> None:
-        self._queue.put_nowait(msg)  # as long as what was asked for
+    async def _taken(self, msg: Msg) -> None:
+        if self._ended.done():
+            return
+        self._came += 1
+        try:
+            if not await self._goes_on(msg):
+                self._end()
+            elif self._wanted <= BATCH:
+                await self._ask_for_more()
+        except Exception as error:  # noqa: BLE001 - whoever waits for the loss is told
+            if not self._ended.done():
+                self._ended.set_exception(error)
+
+    async def _goes_on(self, msg: Msg) -> bool:
+        """Take a message of the stream or of the server; False where something is lost."""
+        if not msg.reply.startswith(_ACK):
+            return self._told(msg.headers or {})
+        stored = self._delivered(msg)
+        if stored is None:
+            return False
+        took = self._take(stored)
+        if isinstance(took, bool):
+            return took
+        self._taking = True
+        try:
+            return await took
+        finally:
+            self._taking = False
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     async def _ask_for_more(self) -> None:
         """Keep more than one request's worth of messages on their way."""
@@ -122,15 +163,6 @@ class Consumer:
                 _REQUEST,
                 reply=self._subject,
             )
-
-    async def _wait(self) -> Msg | None:
-        for _ in range(round(SILENCE_SECONDS / LOOK_SECONDS)):
-            with suppress(TimeoutError):  # not wait_for: it may swallow a cancellation
-                async with asyncio.timeout(LOOK_SECONDS):
-                    return await self._queue.get()
-            if self._nc.stats["reconnects"] != self.connection:
-                return None
-        return None
 
     def _delivered(self, msg: Msg) -> Stored | None:
         """Read where a message stands from its reply subject: nats-py's metadata are slower."""
@@ -145,7 +177,7 @@ class Consumer:
         seq, stored_ns, headers = int(tokens[at]), int(tokens[at + 2]), msg.headers or {}
         return Stored(seq, msg.subject, recorded(headers, stored_ns), headers, msg.data)
 
-    def _goes_on(self, headers: dict[str, str]) -> bool:
+    def _told(self, headers: dict[str, str]) -> bool:
         """Take a sign of life, or the end of a request; False where the consumer has ended."""
         if headers.get("Status") == _HEARTBEAT:
             self.beats = True

@@ -63,12 +63,12 @@ class Subscription:
         self.seq = after
         self._nc = nc
         self._epoch = epoch
-        self._id = ""
+        self._last: Stored | None = None
         self._handle = handle
         self._on_failure = on_failure
         self._filter = filter or WHOLE[stream]
         self._whole = self._filter == WHOLE[stream]
-        self._consumer = Consumer(nc, stream)
+        self._consumer = Consumer(nc, stream, self._take)
         self._fruitless = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -97,24 +97,35 @@ class Subscription:
 
     async def _run(self) -> None:
         while True:
-            stored = await self._consumer.next()
-            if stored is None or not await self._handled(stored):
-                await self._renew()
+            await self._consumer.lost()
+            await self._renew()
 
-    async def _handled(self, stored: Stored) -> bool:
+    def _take(self, stored: Stored) -> Awaitable[bool] | bool:
         """Handle a message; False where one before it is missing that the stream has."""
         seq = stored.seq
         if seq <= self.seq:
             return True
-        if self._whole and seq != self.seq + 1 and not await self._aged(seq):
+        if self._whole and seq != self.seq + 1:
+            return self._jumped(stored)
+        handled = self._handle(stored)
+        return self._handled(stored) if handled is None else self._slowly(handled, stored)
+
+    def _handled(self, stored: Stored) -> bool:
+        self.seq, self._last = stored.seq, stored
+        self._fruitless = 0
+        return True
+
+    async def _slowly(self, handled: Awaitable[None], stored: Stored) -> bool:
+        await handled
+        return self._handled(stored)
+
+    async def _jumped(self, stored: Stored) -> bool:
+        if not await self._aged(stored.seq):
             return False
         handled = self._handle(stored)
         if handled is not None:
             await handled
-        self.seq = seq
-        self._id = stored.headers.get(MESSAGE_ID, "")
-        self._fruitless = 0
-        return True
+        return self._handled(stored)
 
     async def _renew(self) -> None:
         """Make sure that the stream still is the same one, and read it by another consumer."""
@@ -126,9 +137,10 @@ class Subscription:
             self._fruitless = 0 if lost or self._consumer.beats else self._fruitless + 1
             if self._fruitless > PATIENCE:
                 raise NoAnswer(f"stream {self.stream}: no consumer brings anything")
-            self._consumer = Consumer(self._nc, self.stream)
+            self._consumer = Consumer(self._nc, self.stream, self._take)
             with suppress(NoAnswer):
-                await confirm(self._nc, self.stream, self._epoch, Mark(self.seq, self._id))
+                last = "" if self._last is None else self._last.headers.get(MESSAGE_ID, "")
+                await confirm(self._nc, self.stream, self._epoch, Mark(self.seq, last))
                 await self._consumer.open(self._filter, self.seq)
                 return
 
