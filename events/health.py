@@ -136,7 +136,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *f o g b th pa* are the streaks of FAIL, OK-or-PARTIAL, OK, BLOCKED, THROTTLED and PARTIAL
     cycles. *clean* and *faulty* are the window: the ages of cycles without an error, and the
     others. It is written with every check: hence ages, which are short. *fails* are the last *seen*
-    (at most 21) counted cycles as bits, 1 for FAIL, the newest lowest.
+    (at most 21) counted cycles as bits, 1 for FAIL, the newest lowest. *turns* are the changes of
+    status or cause since it began to flap.
     *streak* holds class, cause and cycle id of the newest members of the f or b streak, the newest
     last. *due* is the start that was planned after `last_at`, where cycles that count for nothing
     came since.
@@ -156,6 +157,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fails: int = 0
     seen: int = 0
     flapping: bool = False
+    turns: int = 0
     relapses: tuple[int, ...] = ()
     streak: tuple[tuple[str, str | None, str], ...] = ()
     last_at: int | None = None

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from events.alerts import AlertOpened, AlertResolved, AlertUpdated
 from events.audit import Failure, RefreshFailed, RefreshSucceeded
@@ -341,3 +342,27 @@ async def test_what_was_not_checked_for_long_is_stale_and_never_down(
         assert facts[1].reason == "silent"
         checks = await made.checks("p0")
         assert all(isinstance(one, CheckCompleted) and one.verdict == "OK" for one in checks)
+
+
+async def test_a_restart_goes_on_with_the_number_of_turns_of_one_that_flaps(
+    nc: Client, tmp_path: Path
+) -> None:
+    async with watched(nc, tmp_path) as (made, _):
+        async with made.monitor():
+            await made.becomes("p0", "active")
+        *_, last = await made.checks("p0")
+        cycle_id = clocks.new_id()
+        restless = replace(last.state, fails=0b1010_1010_1010, seen=21, flapping=True, turns=4)
+        check = replace(last, at=made.clock.now(), cycle_id=cycle_id, state=restless)
+        log = await Log.open(nc)
+        await log.record([seal(check, id=cycle_id, source="/modelog/health-monitor/x")])
+        async with made.monitor("two"):
+            await made.becomes("p0", "degraded", "flapping")
+
+            async def told() -> bool:
+                return bool(await made.alerts("p0"))
+
+            await eventually(told, 20)
+
+        (opened, *_) = await made.alerts("p0")
+        assert (opened.cause, opened.message) == ("flapping", "p0 flaps: 5 changes of status")

@@ -220,4 +220,5 @@ def _remembered(health: Health, rules: Rules, *, failed: bool) -> Health:
     fails, seen = remembered(health.fails, failed=failed), min(SEEN, health.seen + 1)
     restless = score(fails, seen)
     flapping = restless > rules.flap_low if health.flapping else restless >= rules.flap_high
-    return replace(health, fails=fails, seen=seen, flapping=flapping)
+    turns = health.turns if flapping else 0
+    return replace(health, fails=fails, seen=seen, flapping=flapping, turns=turns)

@@ -190,6 +190,7 @@ def _changed(  # noqa: PLR0913, PLR0917 - all that bears on it
         cause=becomes.cause,
         since=at,
         relapses=entries,
+        turns=health.turns + health.flapping,
         down_since=(at if began is None else began) if falls else None,
         **becomes.forgets,
     )

@@ -60,7 +60,6 @@ class Chart:
         self.unanswered: dict[str, Unanswered] = {}
         self.window: Window | None = None
         self.message = ""
-        self.turns = 0
         self.entered: int | None = None
 
     def count(self, cycle: Cycle, rules: Rules, now: int) -> list[HealthEvent]:
@@ -102,7 +101,6 @@ class Chart:
                 self.message = event.evidence.message
                 if event.from_ != event.to:
                     self.entered = millis_of(event.effective_at)
-                self.turns = self.turns + 1 if self.health.flapping else 0
         return done.events
 
     def maintain(self, window: Window | None, now: int) -> list[HealthEvent]:
@@ -165,7 +163,7 @@ class Chart:
             message=self.message,
             critical=critical,
             flapping=self.health.flapping,
-            turns=self.turns,
+            turns=self.health.turns,
             failed_runs=self.runs.failures,
             quarantined=self.runs.quarantined,
             certificate_ends=self.certificate,

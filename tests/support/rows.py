@@ -453,6 +453,20 @@ def restless(kit: Kit) -> None:
     assert Life(kit, rules).play("F*30 T").health.seen == 21
 
 
+def turning(kit: Kit) -> None:
+    """Changes are counted from the one that flapping makes until it is over, and then anew."""
+    life = Life(kit)
+    expected, most = 0, 0
+    for letter in "OOOOOOOOOOOOOOOOFOFOFFFOOFOF" + 40 * "O" + "FOFOFFFOO":
+        before = len(life.told)
+        life.play(letter)
+        changes = len(life.told) - before
+        expected = expected + changes if life.health.flapping else 0
+        assert life.health.turns == expected
+        most = max(most, expected)
+    assert (most, life.health.turns) == (4, 1)
+
+
 FREE: Sequence[Callable[[Kit], None]] = (
     remember,
     evidence,
@@ -466,6 +480,7 @@ FREE: Sequence[Callable[[Kit], None]] = (
     switched,
     configured,
     restless,
+    turning,
 )
 
 
