@@ -201,7 +201,9 @@ class Process:
         self, world: World, clock: VirtualClock, played: Played, log: dict[str, Kept]
     ) -> None:
         self.pinned = Pinned(clock)
-        source = Source(self._pull, self._spread, self._interval, self._barred, self._hosts)
+        source = Source(
+            self._pull, self._spread, self._interval, self._barred, self._hosts, self._up
+        )
         self.guard = Guard(clock, self.pinned, source)
         self.http = client(fresh=True)
         self.http._transport = played  # noqa: SLF001 - the one thing that is not real
@@ -258,6 +260,9 @@ class Process:
 
     def _hosts(self) -> Collection[str]:
         return {one.host for one in self.watchers}
+
+    def _up(self) -> Collection[str]:
+        return {one.host for one in self.watchers if one.up}
 
     async def end(self) -> None:
         """End it, as a kill does: nothing more is written."""

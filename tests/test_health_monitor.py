@@ -180,6 +180,58 @@ async def test_all_hosts_failing_at_once_are_our_own_network(nc: Client, tmp_pat
             assert await made.statuses(site.name) == [("active", None)]
 
 
+async def test_a_restart_while_our_own_network_is_down_blames_no_provider(
+    nc: Client, tmp_path: Path
+) -> None:
+    async with watched(nc, tmp_path, count=5) as (made, sites):
+        async with made.monitor():
+            for site in sites:
+                await made.becomes(site.name, "active")
+            for site in sites:
+                site.refuse()
+
+            async def told() -> bool:
+                return bool(await made.alerts("all"))
+
+            await eventually(told, 20)
+            await asyncio.sleep(1.6)  # three intervals: what was reached before is too old by now
+        before = {site.name: len(await made.checks(site.name)) for site in sites}
+        async with made.monitor("two"):
+            for site in sites:
+                await made.checked(site.name, before[site.name] + 4)
+            for site in sites:
+                site.accept()
+
+            async def over() -> bool:
+                return isinstance((await made.alerts("all"))[-1], AlertResolved)
+
+            await eventually(over, 20)
+
+        for site in sites:
+            assert await made.statuses(site.name) == [("active", None)]
+        kinds = [(type(one).__name__, one.kind) for one in await made.alerts()]
+        assert kinds == [("AlertOpened", "monitor_offline"), ("AlertResolved", "monitor_offline")]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_after_a_restart_one_that_is_down_is_found_at_its_third_failure(
+    nc: Client, tmp_path: Path, count: int
+) -> None:
+    async with watched(nc, tmp_path, count=count) as (made, sites):
+        async with made.monitor():
+            for site in sites:
+                await made.becomes(site.name, "active")
+        before = len(await made.checks("p0"))
+        sites[0].refuse()
+        async with made.monitor("two"):
+            await made.becomes("p0", "error", "outage")
+
+        failed = [one.verdict for one in (await made.checks("p0"))[before:]]
+        assert failed[:3] == ["FAIL", "FAIL", "FAIL"]
+        for site in sites[1:]:
+            assert await made.statuses(site.name) == [("active", None)]
+
+
 async def test_a_disabled_provider_is_not_asked(nc: Client, tmp_path: Path) -> None:
     async with watched(nc, tmp_path) as (made, (site,)):
         made.register(site, settings={"enabled": False})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from events.alerts import AlertOpened
+from events.alerts import AlertOpened, AlertResolved
 from events.health import HealthStatusChanged
 from services.clock import VARIABLE
 from services.demo import faults
@@ -147,6 +147,43 @@ async def test_a_kill_in_every_phase_of_an_outage_tells_it_once(
         opened = [e.kind for e in await made.alerts("p0") if isinstance(e, AlertOpened)]
         # refreshes may fail three times before a monitor lives long enough to see the outage
         assert [kind for kind in opened if kind != "discovery"] == ["status_change", "recovery"]
+
+
+async def test_a_kill_while_our_own_network_is_down_blames_no_provider(
+    nats_server: Server, tmp_path: Path
+) -> None:
+    async with system(nats_server, tmp_path, count=5, speed=20) as made:
+        async with made.run("health-monitor") as process:
+            for site in made.sites:
+                await made.becomes(site.name, "active")
+            for site in made.sites:
+                site.refuse()
+
+            async def told() -> bool:
+                return bool(await made.alerts("all"))
+
+            await eventually(told, 20)
+            await process.kill()
+        before = {site.name: len(await made.checks(site.name)) for site in made.sites}
+        async with made.run("health-monitor"):
+
+            async def goes_on() -> bool:
+                now = {site.name: len(await made.checks(site.name)) for site in made.sites}
+                return all(now[name] >= before[name] + 4 for name in now)
+
+            await eventually(goes_on, TAKEOVER + 10)
+            for site in made.sites:
+                site.accept()
+
+            async def over() -> bool:
+                return isinstance((await made.alerts("all"))[-1], AlertResolved)
+
+            await eventually(over, TAKEOVER)
+
+        for site in made.sites:
+            assert await made.statuses(site.name) == [("active", None)]
+            told_of = await made.alerts(site.name)
+            assert [one.kind for one in told_of if one.kind != "discovery"] == []
 
 
 async def test_a_monitor_that_slept_tells_nothing_stale(

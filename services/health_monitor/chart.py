@@ -198,7 +198,7 @@ class Chart:
             groups.add("certificate")
         if self.retiring is None and gone not in {"removed", "disabled"}:
             groups.add("retirement")
-        return _standing(self.alerts, groups)
+        return standing(self.alerts, groups)
 
     def told(self, events: Collection[AlertEvent]) -> None:
         """Take note of alerts that are in the log now."""
@@ -206,7 +206,8 @@ class Chart:
             self.alerts = alerting.evolve(self.alerts, event)
 
 
-def _standing(alerts: Alerts, groups: Collection[str]) -> list[Condition]:
+def standing(alerts: Alerts, groups: Collection[str]) -> list[Condition]:
+    """Return the open alerts of *groups*, as conditions that hold still."""
     return [
         Condition(
             provider=one.provider,

@@ -19,7 +19,9 @@ from events.health import HealthStatusChanged
 from events.subjects import FACTS, facts_of
 from services import clock as clocks
 from services.clock import Pinned
+from services.health_monitor.chart import standing
 from services.health_monitor.journal import Journal
+from services.health_monitor.witness import Guard
 from services.jetstream.append import Fenced, SequenceConflict
 from services.jetstream.lease import Lease
 from services.jetstream.read import pages
@@ -31,7 +33,10 @@ LOOK = 10.0
 
 
 class Fleet:
-    """The alerts of the whole fleet; *standings* says how every provider stands."""
+    """The alerts of the whole fleet; *standings* says how every provider stands.
+
+    An alert that our own network is down stays as long as *guard* cannot tell that it is over.
+    """
 
     def __init__(
         self,
@@ -39,14 +44,14 @@ class Fleet:
         pinned: Pinned,
         journal: Journal,
         standings: Callable[[], Iterable[Standing]],
-        local: Callable[[], int | None],
+        guard: Guard,
     ) -> None:
         """Nothing is read yet."""
         self._host = host
         self._pinned = pinned
         self._journal = journal
         self._standings = standings
-        self._local = local
+        self._guard = guard
         self.bell = asyncio.Event()
 
     async def keep(self, lease: Lease) -> None:
@@ -66,9 +71,12 @@ class Fleet:
         seqs = {"alert": seq}
         while lease.holds:
             cycle_id = clocks.new_id()
+            wanted = fleet(list(self._standings()), self._guard.since)
+            if self._guard.since is None and self._guard.unsure:
+                wanted += standing(alerts, {"local"})
             told = decide(
                 alerts,
-                fleet(list(self._standings()), self._local()),
+                wanted,
                 self._pinned.now(),
                 inhibited=lambda _: False,
                 mint=lambda position: clocks.derived_id(cycle_id, position),  # noqa: B023 - called at once

@@ -59,7 +59,9 @@ class Monitor:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leases = Leases(host.nc, host.instance)
         self._seats = Seats(self._leases, host.name, KIND)
-        source = Source(self._pull, self._spread, self._interval, self._barred, self._hosts)
+        source = Source(
+            self._pull, self._spread, self._interval, self._barred, self._hosts, self._up
+        )
         self._guard = Guard(host.clock, self.pinned, source)
         waits, tokens = Waits(host.clock, host.nc), Tokens(host.clock)
         self._desk = Desk(http, limits, host.clock, waits, tokens, self._guard.heard)
@@ -77,7 +79,7 @@ class Monitor:
             self.pinned,
             self.journal,
             self._standings.values,
-            lambda: self._guard.since,
+            self._guard,
         )
         self._own = [
             self.mind(asyncio.create_task(work))
@@ -258,6 +260,9 @@ class Monitor:
 
     def _hosts(self) -> Collection[str]:
         return {one.host for one in self.watchers.values() if one.off is None}
+
+    def _up(self) -> Collection[str]:
+        return {one.host for one in self.watchers.values() if one.up}
 
     async def stop(self) -> None:
         """End every task; cycles on their way amount to nothing."""

@@ -12,7 +12,7 @@ from events.base import instant_at, millis_of
 from events.decide.health import Cycle, Off, Rules, suspect
 from events.decide.providers import Settings
 from events.decide.verdict import Judged, judge
-from events.health import CheckCompleted, LostReason, blocked
+from events.health import CheckCompleted, LostReason, blocked, down
 from services import clock as clocks
 from services.calls.origin import host_of
 from services.health_monitor.chart import Chart
@@ -88,6 +88,12 @@ class Watcher:
     def host(self) -> str:
         """The host that is asked."""
         return host_of(self.settings.base_url)
+
+    @property
+    def up(self) -> bool:
+        """Whether it is checked, and nothing in the log says that it is down."""
+        health = None if self.chart is None else self.chart.health
+        return self.off is None and health is not None and not down(health.status, health.cause)
 
     @property
     def flying(self) -> bool:
@@ -183,6 +189,10 @@ class Watcher:
         listing = self._cycles.listing
         listing.known, listing.worked = chart.known, chart.known is not None
         now = self._pinned.now()
+        last, health = self._diary.last, chart.health
+        if last is not None and health.last_at is not None:
+            reached = last.status_code is not None or health.f.count == 0
+            self._office.guard.recalled(self.host, health.last_at, reached)
         longest = max(self._pace.interval, self._pace.blocked)  # a clock that was set back
         self.start = now if chart.due is None else min(chart.due, now + longest)
 

@@ -35,7 +35,8 @@ class Source(NamedTuple):
     """What the guard needs of the providers' watchers.
 
     *pull* asks for the next cycles of the hosts now, *spread* for those of all within some seconds.
-    *interval* is the usual one, in milliseconds; *barred* are hosts that want no call now.
+    *interval* is the usual one, in milliseconds; *barred* are hosts that want no call now; *up* are
+    those that nothing in the log says are down.
     """
 
     pull: Callable[[Collection[str]], None]
@@ -43,10 +44,15 @@ class Source(NamedTuple):
     interval: Callable[[], int]
     barred: Callable[[], Collection[str]]
     hosts: Callable[[], Collection[str]]
+    up: Callable[[], Collection[str]]
 
 
 class Guard:
-    """What this process has observed of each host, and whether its own network is down."""
+    """What this process has observed of each host, and whether its own network is down.
+
+    A process that has just started has observed nothing: it goes by what the log says of each host.
+    As long as it reaches nobody, all that are not known to be down are its witnesses.
+    """
 
     def __init__(self, clock: Clock, pinned: Pinned, source: Source) -> None:
         """Nothing is observed yet."""
@@ -54,6 +60,9 @@ class Guard:
         self._pinned = pinned
         self._source = source
         self._seen: dict[str, _Observed] = {}
+        self._told: dict[str, _Observed] = {}
+        self._met = False
+        self._began = pinned.now()
         self._news = asyncio.Event()
         self._spent = False
         self.since: int | None = None
@@ -64,10 +73,23 @@ class Guard:
         """Whether our own network is down."""
         return self.since is not None
 
+    @property
+    def unsure(self) -> bool:
+        """Whether nobody was reached since the start, so that a loss before it may go on."""
+        return not self._met and self._pinned.now() - self._began <= LONGEST
+
+    def recalled(self, host: str, at: int, reached: bool) -> None:  # noqa: FBT001 - as `heard`
+        """Take note of what the log says of *host*: when it was asked, and if it was reached."""
+        before = self._told.get(host)
+        if before is None or before.at <= at:
+            self._told[host] = _Observed(at, reached)
+        self._news.set()
+
     def heard(self, host: str, reached: bool) -> None:  # noqa: FBT001 - a callback of two values
         """Take note of a first attempt: whether a status line came back from *host*."""
         now = self._pinned.now()
         self._seen[host] = _Observed(now, reached)
+        self._met = self._met or reached
         if self.since is not None:
             if reached and not self._spent:
                 self._spent = True
@@ -89,20 +111,24 @@ class Guard:
         if self._spent:  # a loss that lasted half an hour counts until it is seen to be over
             return "FAIL"
         jury = self._jury(host, began)
-        if len(jury) < FEWEST:
+        if len(jury) < FEWEST and not (self._blank() and len(self._source.hosts()) >= FEWEST):
             return "FAIL"
-        self._source.pull(jury - {host} - self._since(began).keys())
+        pulled = False
         end = self._clock.monotonic() + HOLD
         while not self.local:
+            if len(jury) < FEWEST:  # more may be recalled meanwhile
+                jury = self._jury(host, began)
+            if len(jury) >= FEWEST and not pulled:
+                pulled = True
+                self._source.pull(jury - {host} - self._since(began).keys())
             known = {one: seen for one, seen in self._since(began).items() if one in jury}
             reached = sum(seen.reached for seen in known.values())
             failed = len(known) - reached
             left = end - self._clock.monotonic()
             if reached > REACHED * len(jury):
                 return "FAIL"
-            if failed >= LOST * len(jury) or (
-                left <= 0 and len(known) >= FEWEST and failed >= LOST * len(known)
-            ):
+            late = left <= 0 and len(known) >= FEWEST and failed >= LOST * len(known)
+            if late or (len(jury) >= FEWEST and failed >= LOST * len(jury)):
                 self._begin()
                 break
             if left <= 0:
@@ -119,14 +145,24 @@ class Guard:
     def _jury(self, host: str, began: int) -> set[str]:
         """Return the host, those observed since *began*, and others that were reached lately."""
         jury = {host} | self._since(began).keys()
-        oldest = self._pinned.now() - 3 * self._source.interval()
-        barred = self._source.barred()
+        out = jury | set(self._source.barred())
+        oldest = self._oldest()
+        known = {**self._told, **self._seen}
         fitting = sorted(
-            (seen.at, one)
-            for one, seen in self._seen.items()
-            if seen.reached and seen.at >= oldest and one not in jury and one not in barred
+            (seen.at, one) for one, seen in known.items() if seen.reached and seen.at >= oldest
         )
-        return jury | {one for _, one in fitting[: max(0, MOST - len(jury))]}
+        named = [one for _, one in fitting if one not in out]
+        if self._blank():
+            named += sorted(set(self._source.up()) - out - set(named))
+        return jury | set(named[: max(0, MOST - len(jury))])
+
+    def _blank(self) -> bool:
+        """Tell whether this process has reached nobody lately: so it is after a start."""
+        oldest = self._oldest()
+        return not any(seen.reached and seen.at >= oldest for seen in self._seen.values())
+
+    def _oldest(self) -> int:
+        return self._pinned.now() - 3 * self._source.interval()
 
     def _begin(self) -> None:
         self.since = self._pinned.now()
