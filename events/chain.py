@@ -18,15 +18,16 @@ LENGTH = 4
 
 def start(stream: str) -> bytes:
     """Return the hash of *stream* before its first event."""
-    return sha256(_joined(b"modelog/1", stream.encode())).digest()
+    return sha256(_joined([b"modelog/1", stream.encode()])).digest()
 
 
 def link(previous: bytes, stored: Stored) -> bytes:
     """Return the hash behind *stored*, whose predecessor's is *previous*."""
     headers = stored.headers
-    told = [f"{name}:{headers[name]}".encode() for name in _told(tuple(headers))]
-    seq, subject = b"%d" % stored.seq, stored.subject.encode()
-    return sha256(_joined(previous, seq, subject, *told, stored.payload)).digest()
+    fields = [previous, b"%d" % stored.seq, stored.subject.encode()]
+    fields += [f"{name}:{headers[name]}".encode() for name in _told(tuple(headers))]
+    fields.append(stored.payload)
+    return sha256(_joined(fields)).digest()
 
 
 @lru_cache(maxsize=256)
@@ -36,7 +37,8 @@ def _told(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(told, key="{}:".format))
 
 
-def _joined(*fields: bytes) -> bytes:
-    return b"".join(
-        [part for field in fields for part in (len(field).to_bytes(LENGTH, "big"), field)]
-    )
+def _joined(fields: list[bytes]) -> bytes:
+    parts = [b""] * (2 * len(fields))
+    parts[::2] = [len(field).to_bytes(LENGTH, "big") for field in fields]
+    parts[1::2] = fields
+    return b"".join(parts)

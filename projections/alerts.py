@@ -85,4 +85,4 @@ def apply(db: sqlite3.Connection, seq: int, event: AlertEvent) -> None:
             done = db.execute(_RESOLVE, ended)
         case _:
             assert_never(event)
-    one_row(done.rowcount, f"alert {event.alert_id} of {event.provider}")
+    one_row(done.rowcount, "alert", event.provider, event.alert_id)

@@ -15,7 +15,6 @@ from projections import checkpoint, moments
 from projections.as_of import Models, differences_between
 from projections.checkpoint import Checkpoint
 from projections.condition import Conditions
-from projections.database import finished
 from projections.reader import INTERRUPTED
 from projections.rows import Difference, Model, Provider, Refresh, Version, built, columns
 from projections.search import ModelFilter, Place, found
@@ -77,8 +76,6 @@ class Catalogue(Conditions):
     ) -> Iterator[tuple[Place, Model]]:
         """Yield what `search` returns, each with the place behind which a next page begins."""
         at = None if as_of is None else self.resolve(as_of)
-        if at is None and wanted.words and not finished(self._db):
-            at = self.seq()  # the first replay goes on: there is no index of words yet
         for place, row in found(self._ask, wanted, at):
             yield place, built(Model, row)
 

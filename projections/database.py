@@ -1,7 +1,8 @@
 """The catalogue's files: generations behind one stable name, open to one writer.
 
 ``catalogue.db`` is a relative symbolic link to the generation that serves. A new generation is
-filled without secondary indexes and full text, which `finish` adds before it serves.
+filled without secondary indexes and full text, which `finish` adds before it serves. So nobody is
+told that a model is not there by a catalogue that has not come to it yet.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from projections.generations import (
     identity,
     number,
     numbered,
+    on_disk,
     others,
     serving,
     size,
     sweep,
     switch,
 )
-from projections.upkeep import BUSY_MS, damage, tune
+from projections.upkeep import BUSY_MS, damage, fill, tune
 
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
@@ -53,10 +55,16 @@ _WORDS = "INSERT INTO models_fts (models_fts, rank) VALUES ('integrity-check', 1
 
 
 class NoCatalogue(Exception):
-    """There is no catalogue at a path."""
+    """There is no catalogue at a path, or none yet."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"no catalogue at {path}; `modelog up` or `modelog replay` makes one")
+        filling = path.parent.is_dir() and others(path, None)
+        what = (
+            "it is being filled; ask again"
+            if filling
+            else "`modelog up` or `modelog replay` makes one"
+        )
+        super().__init__(f"no catalogue at {path}; {what}")
 
 
 class NotACatalogue(Exception):
@@ -134,6 +142,7 @@ class Generation:
         self.db.execute("COMMIT")
         if self.db.execute(_LARGE).fetchone():
             self.db.execute("ANALYZE")
+        tune(self.db)
 
     def check(self) -> None:
         """Make sure of every page, index and word; raises Damaged, and what SQLite raises."""
@@ -145,7 +154,8 @@ class Generation:
     def serve(self) -> None:
         """Let readers get this generation from now on; the one before stays until it is swept."""
         if not self.serves:
-            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # on the disk, before the link is
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            on_disk(self.path)  # before the link is
             switch(self.link, self.path.name)
 
 
@@ -180,26 +190,20 @@ def open_writer(link: Path) -> Generation:
 
 
 def create(link: Path, old: Path | None = None, reason: str = "") -> Generation:
-    """Create an empty generation beside *old*, and delete what an unfinished one left.
-
-    Where nothing serves, it serves at once.
-    """
+    """Create an empty generation beside *old*, and delete what an unfinished one left."""
     for left in others(link, old):
         if number(left) > number(old):
             delete(left)
     path = numbered(link, number(old) + 1)
     delete(path)  # a journal may have survived its file
     db = connect(path)
-    tune(db)
+    fill(db)
     db.execute("BEGIN IMMEDIATE")
     furnish(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {PROJECTION}")
     db.execute("COMMIT")
-    generation = Generation(link, path, db, reason)
-    if old is None or not old.exists():
-        generation.serve()
-    return generation
+    return Generation(link, path, db, reason)
 
 
 def furnish(db: sqlite3.Connection) -> None:
@@ -265,7 +269,9 @@ def _unfit(link: Path, db: sqlite3.Connection) -> str:
     if version != PROJECTION:
         return f"the catalogue is of projection {version}, not {PROJECTION}"
     told = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    return "" if told == "ok" else f"the catalogue is damaged: {told}"
+    if told != "ok":
+        return f"the catalogue is damaged: {told}"
+    return "" if finished(db) else "the catalogue was never finished"
 
 
 def settle(db: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ class Fenced(CannotFold):
     """The checkpoint is not where this writer left it: another one writes to the same file."""
 
 
-def one_row(changed: int, what: str) -> None:
-    """Raise MissingRow unless exactly one row was *changed*."""
+def one_row(changed: int, what: str, *about: str) -> None:
+    """Raise MissingRow unless exactly one row was *changed*: *what* became of what."""
     if changed != 1:
-        raise MissingRow(f"{what}: {changed} rows instead of one")
+        raise MissingRow(f"{what} {'/'.join(about)}: {changed} rows instead of one")

@@ -47,11 +47,16 @@ def switch(link: Path, name: str) -> None:
         fresh.unlink()
     fresh.symlink_to(name)
     fresh.replace(link)
-    folder = os.open(link.parent, os.O_RDONLY)
+    on_disk(link.parent)
+
+
+def on_disk(path: Path) -> None:
+    """Wait until a file, or what a folder says of its files, is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def relink(link: Path, generation: Path) -> bool:

@@ -138,7 +138,7 @@ def apply(db: sqlite3.Connection, seq: int, event: Turn) -> None:
 
 def _close(db: sqlite3.Connection, seq: int, at: Instant, about: tuple[str, str]) -> None:
     changed = db.execute(_CLOSE, (seq, at, *about))
-    one_row(changed.rowcount, f"the version of {'/'.join(about)} before sequence {seq}")
+    one_row(changed.rowcount, "the version before this one of", *about)
 
 
 def _open(  # noqa: PLR0913, PLR0917 - the columns of a version

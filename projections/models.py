@@ -127,23 +127,23 @@ def apply(db: sqlite3.Connection, seq: int, event: ModelEvent) -> None:
             db.execute(_GAIN, (provider, id_, capability))
         case CapabilityLost(provider=provider, model_id=id_, capability=capability):
             changed = db.execute(_LOSE, (provider, id_, capability))
-            one_row(changed.rowcount, f"loss of {capability} by {provider}/{id_}")
+            one_row(changed.rowcount, "loss of a capability by", provider, id_, capability)
         case ModelAdded(provider=provider, model=model):
             values = row(model)
             about = (provider, model.id)
             db.execute(_ADD, (*about, *values, *about, event.at, event.at, seq))
         case ModelUpdated(provider=provider, model=model):
             changed = db.execute(_UPDATE, (*row(model), event.at, seq, provider, model.id))
-            one_row(changed.rowcount, f"update of {provider}/{model.id}")
+            one_row(changed.rowcount, "update of", provider, model.id)
         case ModelMissing(provider=provider, model_id=id_, missing_since=since):
             changed = db.execute(_MISS, (since or event.at, seq, provider, id_))
-            one_row(changed.rowcount, f"absence of {provider}/{id_}")
+            one_row(changed.rowcount, "absence of", provider, id_)
         case ModelReturned(provider=provider, model_id=id_):
             changed = db.execute(_RETURN, (seq, provider, id_))
-            one_row(changed.rowcount, f"return of {provider}/{id_}")
+            one_row(changed.rowcount, "return of", provider, id_)
         case ModelRemoved(provider=provider, model_id=id_):
             changed = db.execute(_REMOVE, (provider, id_))
-            one_row(changed.rowcount, f"removal of {provider}/{id_}")
+            one_row(changed.rowcount, "removal of", provider, id_)
         case _:
             assert_never(event)
 

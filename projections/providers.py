@@ -67,10 +67,10 @@ def apply(db: sqlite3.Connection, seq: int, event: ProviderEvent) -> None:
             db.execute(_REGISTER, (event.provider, *_settings(event), event.at, seq))
         case ProviderReconfigured():
             changed = db.execute(_RECONFIGURE, (*_settings(event), seq, event.provider))
-            one_row(changed.rowcount, f"new settings of {event.provider}")
+            one_row(changed.rowcount, "new settings of", event.provider)
         case ProviderUnregistered():
             changed = db.execute(_UNREGISTER, (event.provider,))
-            one_row(changed.rowcount, f"the end of {event.provider}")
+            one_row(changed.rowcount, "the end of", event.provider)
         case ProviderSchemaChanged():
             pass
         case _:

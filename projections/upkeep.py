@@ -10,16 +10,31 @@ JOURNAL_PAGES = 4_000
 JOURNAL_BYTES = 16 << 20
 """What is left of a journal that grew because a reader held its beginning, once it is gone."""
 CACHE_KIB = 16_384
+FILLING_KIB = 32_768
 """The inner pages of the indexes stay in memory while a long log is replayed."""
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY = 0xFF
 """The bits of a result code without its details."""
 
 
+def fill(db: sqlite3.Connection) -> None:
+    """Prepare *db* to be filled while nobody reads it: each page is written once, none is awaited.
+
+    A crash may leave it damaged, and it is then begun anew: `tune` it before it serves. Constraints
+    that look at one value (most is JSON of our own encoder) are left to later writers.
+    """
+    db.execute("PRAGMA journal_mode = MEMORY")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute(f"PRAGMA cache_size = -{FILLING_KIB}")
+    db.execute("PRAGMA ignore_check_constraints = ON")
+    db.execute("PRAGMA recursive_triggers = ON")
+
+
 def tune(db: sqlite3.Connection) -> None:
-    """Prepare *db* for its one writer."""
+    """Prepare *db* for its one writer, and for readers beside it."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # the log is the truth
+    db.execute("PRAGMA ignore_check_constraints = OFF")
     db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
     db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

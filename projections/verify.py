@@ -68,8 +68,7 @@ def sound(path: Path) -> None:
             told = db.execute(_DAMAGED).fetchone()[0]
             if told != "ok":
                 raise Unsound(str(told).splitlines()[-1])
-            if database.finished(db):
-                db.execute(_WORDS)
+            db.execute(_WORDS)
         except sqlite3.DatabaseError as error:
             raise Unsound(str(error)) from error
 

@@ -276,7 +276,9 @@ def test_it_knows_how_far_it_is() -> None:
 
 
 def test_before_the_first_event_it_is_at_none(tmp_path: Path) -> None:
-    create(tmp_path / "catalogue.db").close()
+    generation = create(tmp_path / "catalogue.db")
+    generation.finish()
+    generation.close()
     with Catalogue.open(tmp_path / "catalogue.db") as opened:
         assert (opened.seq(), opened.checkpoint(), opened.search()) == (0, {}, [])
 

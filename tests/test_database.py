@@ -39,8 +39,13 @@ def _other(path: Path) -> None:
     db.close()
 
 
-def test_the_first_generation_serves_at_once(tmp_path: Path) -> None:
+def test_the_first_generation_serves_when_it_is_finished(tmp_path: Path) -> None:
     generation = open_writer(tmp_path / "new" / LINK)
+
+    assert not generation.serves
+    with pytest.raises(database.NoCatalogue, match="it is being filled; ask again"):
+        Catalogue.open(tmp_path / "new" / LINK)
+    generation.finish()
 
     assert generation.serves
     assert (tmp_path / "new" / LINK).readlink() == Path("catalogue.1.db")
@@ -69,6 +74,7 @@ def test_what_was_written_is_there_at_the_next_start(tmp_path: Path) -> None:
 
 def test_the_writer_keeps_a_journal_and_one_application_id(tmp_path: Path) -> None:
     generation = open_writer(tmp_path / LINK)
+    generation.finish()
     found = {
         name: generation.db.execute(f"PRAGMA {name}").fetchone()[0]
         for name in (
@@ -119,12 +125,14 @@ def test_finishing_is_done_whole_or_not_at_all(tmp_path: Path) -> None:
         generation.finish()
     generation.close()
 
-    again = open_writer(tmp_path / LINK)
-    assert not finished(again.db)
-    assert (
-        again.db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'models_by_id'").fetchall() == []
-    )
+    half = sqlite3.connect(generation.path)
+    assert not finished(half)
+    assert half.execute("SELECT 1 FROM sqlite_schema WHERE name = 'models_by_id'").fetchall() == []
+    half.close()
 
+    again = open_writer(tmp_path / LINK)
+    assert not folder(again.db).at(FACTS)
+    folder(again.db).fold(FACTS, stored(one for facts in models for one in facts))
     again.finish()
     with Catalogue.open(tmp_path / LINK) as opened:
         assert len(opened.search(ModelFilter(text="word7"))) == 1
@@ -251,6 +259,7 @@ def test_a_deleted_catalogue_is_built_anew(tmp_path: Path, left: str) -> None:
     again = open_writer(tmp_path / LINK)
 
     assert folder(again.db).at(FACTS) == 0
+    again.finish()
     assert again.serves
     again.close()
 
@@ -260,6 +269,7 @@ def test_a_link_to_nothing_leads_to_a_new_generation(tmp_path: Path) -> None:
     generation = open_writer(tmp_path / LINK)
 
     assert generation.path.name == "catalogue.8.db"
+    generation.finish()
     assert generation.serves
     generation.close()
 

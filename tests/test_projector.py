@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from events.models import ModelUpdated
 from events.record import ModelRecord
 from events.subjects import AUDIT, FACTS
-from projections import Catalogue
+from projections import Catalogue, ModelFilter
 from projections.database import open_writer
 from projections.fold import Folder
 from services.clock import new_id
@@ -146,6 +146,21 @@ async def test_an_event_that_does_not_decode_stops_it(payload: bytes, projected:
     assert answer.code == 1
     assert f"sequence {seq}" in answer.err.strip().splitlines()[-1]
     assert projected.seq() == seq - 1
+
+
+async def test_what_came_before_such_an_event_serves_where_nothing_else_does(
+    projected: Projected,
+) -> None:
+    """More of it than one transaction holds: in a transaction it is all or nothing."""
+    for start in range(0, 6_000, 1_000):
+        await append(projected.nc, added(*(f"m{start + n}" for n in range(1_000))))
+    await projected.nc.request("log.model.acme.added.x", b"{", headers={"Nats-Msg-Id": new_id()})
+    answers = [await projected.halts() for _ in range(2)]
+
+    assert [answer.code for answer in answers] == [1, 1]
+    with Catalogue.open(projected.link) as opened:
+        assert len(opened.by_provider("acme")) >= 1_000
+        assert len(opened.search(ModelFilter(text="m7"))) > 0
 
 
 async def test_an_event_of_a_newer_version_is_kept_raw(projected: Projected) -> None:

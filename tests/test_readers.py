@@ -168,6 +168,7 @@ def test_a_link_to_nothing_is_no_catalogue(tmp_path: Path, name: str) -> None:
 def test_a_link_to_nothing_is_mended_by_the_writer(tmp_path: Path, name: str) -> None:
     (tmp_path / LINK).symlink_to(name)
     generation = open_writer(tmp_path / LINK)
+    generation.finish()
 
     assert generation.serves
     with Catalogue.open(tmp_path / LINK) as opened:

@@ -193,18 +193,6 @@ def _follow(opened: Catalogue, facts: list[FactEvent]) -> None:
     generation.close()
 
 
-def test_while_the_first_replay_goes_on_text_is_found_without_an_index(tmp_path: Path) -> None:
-    generation = open_writer(tmp_path / "catalogue.db")
-    folder(generation.db).fold(FACTS, stored(FACTS_TOLD))
-    with Catalogue.open(tmp_path / "catalogue.db") as opened:
-        before = opened.search(ModelFilter(text="gpt"))
-        generation.finish()
-
-        assert {one.id for one in before} == {"gpt-4.1", "gpt-4.1-mini", "davinci"}
-        assert opened.search(ModelFilter(text="gpt")) == before
-    generation.close()
-
-
 def test_a_compacted_copy_finds_the_same_models(opened: Catalogue, tmp_path: Path) -> None:
     generation = open_writer(opened.path)
     generation.db.execute("VACUUM INTO ?", [str(tmp_path / "copy.db")])

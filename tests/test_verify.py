@@ -16,7 +16,6 @@ from events.codec import FactEvent
 from events.models import ModelAdded, ModelUpdated
 from events.record import ModelRecord
 from events.subjects import AUDIT, FACTS
-from projections import database
 from projections.database import NotACatalogue
 from projections.verify import Difference, Ids, Unsound, copied, differences, incomparable, sound
 from services.clock import new_id
@@ -485,13 +484,6 @@ def test_an_index_that_contradicts_its_table_is_unsound(tmp_path: Path) -> None:
         db.commit()
     with pytest.raises(Unsound):
         sound(live)
-
-
-def test_a_generation_that_is_not_finished_has_no_words_to_check(tmp_path: Path) -> None:
-    generation = database.open_writer(tmp_path / "catalogue.db")
-    generation.close()
-    copied(tmp_path / "catalogue.db", tmp_path / "copy.db")
-    sound(tmp_path / "copy.db")
 
 
 def test_what_cannot_be_copied_is_unsound(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from typing import Self
 from events.subjects import STREAMS
 from projections import checkpoint
 from projections.database import Generation, finished
+from projections.faults import CannotFold
 from projections.fold import Folder
 from projections.upkeep import damage
 from services.jetstream.connect import Client
 from services.jetstream.history import Mark, confirm
-from services.jetstream.messages import info
+from services.jetstream.messages import GapInLog, info
+from services.projector.boundaries import TornBatch
 from services.projector.follow import ENOUGH, Follower
 
 Advance = Callable[[int, int], None]
@@ -37,7 +39,7 @@ class CannotWrite(Exception):
         remedy = _REMEDIES.get(code, "see whether this user may write it")
         super().__init__(
             f"cannot write {path} ({error}): {remedy}; nothing is lost, the next start goes on "
-            "from the checkpoint"
+            "from the log"
         )
 
 
@@ -99,15 +101,27 @@ class Projecting:
         return total
 
     async def fill(self, advance: Advance | None = None) -> None:
-        """Catch up, and have all that a reader needs; one begun in place of another is checked."""
-        await self.catch_up(advance)
+        """Catch up, and have all that a reader needs; one begun in place of another is checked.
+
+        Where the log cannot be followed to its end, and nothing serves, what came before serves.
+        """
+        try:
+            await self.catch_up(advance)
+        except (CannotFold, GapInLog, TornBatch):
+            if not self.generation.link.exists():
+                await self._complete()
+                self.generation.serve()
+            raise
         if finished(self.generation.db):
             return
+        await self._complete()
+        await self.catch_up(advance)
+
+    async def _complete(self) -> None:
         with writing(self.generation):
             await apart(self.generation, self.generation.complete)
             if self.generation.reason:
                 await apart(self.generation, self.generation.check)
-        await self.catch_up(advance)
 
 
 @contextmanager

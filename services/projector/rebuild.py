@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from events.subjects import AUDIT, STREAMS
 from projections import checkpoint
-from projections.database import Generation, create, finished, open_writer
+from projections.database import Generation, create, open_writer
 from projections.generations import delete, serving
 from projections.upkeep import counts, damage
 from projections.verify import AUDIT_OWNED
@@ -128,7 +128,7 @@ async def rebuild(nc: Client, link: Path, advance: Advance) -> Rebuilt:
     of what was built.
     """
     old = await opened(nc, link)
-    if not (old.serves and finished(old.db)):  # it is the new one
+    if not old.serves:  # it is the new one
         return await _served(nc, old, None, advance)
     try:
         live, reason = await _caught_up(nc, old)

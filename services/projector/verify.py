@@ -135,12 +135,12 @@ class _Run:
                 self._findings.append(gone)
         generation = database.open_writer(self._fresh)
         try:
-            generation.db.execute("PRAGMA synchronous = OFF")  # it is thrown away
             epochs = {stream: mark.epoch for stream, mark in self._marks.items()}
             folder = Folder(generation.db, epochs)
             for stream, state in self._states.items():
                 await self._stream(stream, state, folder, ids)
             database.settle(generation.db)
+            generation.serve()
         finally:
             generation.close()
 
