@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from events.audit import RefreshOutcome
-from events.base import instant_at, millis_of
-from events.decide.health import Cycle, Off, Rules, suspect
+from events.base import millis_of
+from events.decide.health import Off, Rules, suspect
 from events.decide.providers import Settings
 from events.decide.verdict import Judged, judge
-from events.health import CheckCompleted, LostReason, blocked, down
+from events.health import CheckCompleted, blocked, down
 from services import clock as clocks
 from services.calls.origin import host_of
 from services.health_monitor.chart import Chart
@@ -22,6 +22,7 @@ from services.health_monitor.diary import Diary
 from services.health_monitor.maintenance import window_at
 from services.health_monitor.pace import Pace, next_start
 from services.health_monitor.recall import hear
+from services.health_monitor.record import Source, completed, counted, unknown
 from services.health_monitor.rules import rules_of
 from services.health_monitor.shared import Shared
 from services.health_settings import Health as HealthSettings
@@ -34,8 +35,6 @@ from services.waits import fingerprint
 RACES = 5
 RESTING = 3600.0
 """Seconds between two looks at a provider that is not checked: its alerts go on."""
-
-Source = Literal["check", "manual"]
 
 
 class Ticket(NamedTuple):
@@ -230,9 +229,10 @@ class Watcher:
         )
         judged = await self._judged(ended, started)
         now = self._pinned.now()
-        facts += chart.count(_cycle(cycle_id, started, now, judged, ended), self._rules, now)
+        cycle = counted(cycle_id, started, now, judged, ended)
+        facts += chart.count(cycle, self._rules, now)
         if judged.verdict == "UNKNOWN":
-            facts += chart.age(self._rules, now, _reason(judged))
+            facts += chart.age(self._rules, now, unknown(judged))
         facts += chart.maintain(window_at(self.health.maintenance, now), now)
         chart.answers(ended.results, now)
         chart.certificate = ended.certificate or chart.certificate
@@ -247,7 +247,14 @@ class Watcher:
         )
         if judged.verdict != "UNKNOWN":
             chart.due = self.start
-        event = self._completed(chart, cycle_id, source, started, now, judged, ended, left)
+        event = completed(
+            chart,
+            cycle,
+            ended,
+            source=source,
+            not_before=now + left if left else None,
+            next_due=self.start,
+        )
         self._diary.last = event
         done = self._office.put(event)
         await self._diary.tell(facts, cycle_id, done)
@@ -279,57 +286,3 @@ class Watcher:
         wait = self.health.interval if off == "unconfigured" else RESTING
         self.start, chart.due = now + round(1000 * wait), None
         await self._diary.tell(facts, cycle_id, gone=off)
-
-    def _completed(  # noqa: PLR0913, PLR0917 - what a cycle has come to
-        self,
-        chart: Chart,
-        cycle_id: str,
-        source: Source,
-        started: int,
-        now: int,
-        judged: Judged,
-        ended: Ended,
-        left: int,
-    ) -> CheckCompleted:
-        health = chart.health
-        return CheckCompleted(
-            at=instant_at(now),
-            provider=self.name,
-            vantage=self._office.vantage,
-            cycle_id=cycle_id,
-            source="refresh" if ended.from_refresh else source,
-            started_at=instant_at(started),
-            duration_ms=now - started,
-            verdict=judged.verdict,
-            cause=judged.cause,
-            class_=judged.class_,
-            status_code=judged.status_code,
-            latency_ms=ended.latency_ms,
-            error_rate=round(judged.error_rate, 4),
-            checks=ended.results,
-            list_=ended.listed,
-            state=health,
-            suspect=suspect(health),
-            flapping=health.flapping,
-            not_before=instant_at(now + left) if left else None,
-            next_due=instant_at(self.start),
-        )
-
-
-def _cycle(cycle_id: str, started: int, now: int, judged: Judged, ended: Ended) -> Cycle:
-    return Cycle(
-        cycle_id=cycle_id,
-        started=started,
-        ended=now,
-        verdict=judged.verdict,
-        cause=judged.cause,
-        class_=judged.class_,
-        status_code=judged.status_code,
-        error_rate=judged.error_rate,
-        wait=round(1000 * ended.wait),
-        message=judged.message,
-    )
-
-
-def _reason(judged: Judged) -> LostReason:
-    return "local_network" if judged.class_ == "local" else "check_invalid"
