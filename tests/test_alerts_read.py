@@ -102,5 +102,5 @@ def test_alerts_are_told_newest_first_by_state_and_provider_in_pages() -> None:
     "event", [updated("1", 1, "acknowledged"), updated("1", 1, "cause"), resolved("1", 1)]
 )
 def test_what_happens_to_an_unknown_alert_halts(event: AlertUpdated | AlertResolved) -> None:
-    with pytest.raises(MissingRow, match="alert 1 of acme"):
+    with pytest.raises(MissingRow, match="alert acme/1"):
         folder(empty()).fold(FACTS, stored([event]))
