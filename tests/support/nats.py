@@ -34,11 +34,12 @@ async def running(store: Path, port: int | None = None) -> AsyncIterator[Server]
 class Configured:
     """A server with a configuration of the test's own, whichever loop runs: its URL and its log."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(self, folder: Path, more: str) -> None:
         self.log = folder / "server.log"
         self.url = ""
-        self._process = process
-        self._ports = folder / f"nats-server_{process.pid}.ports"
+        self._folder = folder
+        self._more = more
+        self._start("-1")
 
     def wait(self, happened: Callable[[], bool]) -> None:
         """Wait for what the server tells in a file; at most ten seconds."""
@@ -48,10 +49,38 @@ class Configured:
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.01)
 
-    def ready(self) -> None:
-        """Wait until it takes connections."""
-        self.wait(lambda: self._ports.exists() and self._ports.read_text() != "")
-        self.url = json.loads(self._ports.read_text())["nats"][0]
+    def _start(self, port: str) -> None:
+        settings = self._folder / "server.conf"
+        settings.write_text(
+            f'listen: "127.0.0.1:{port}"\n'
+            f'ports_file_dir: "{self._folder}"\n'
+            f'jetstream {{ store_dir: "{self._folder}/store", sync_interval: always }}\n'
+            f"{self._more}\n"
+        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([binary(), "--config", settings], stderr=log)
+        ports = self._folder / f"nats-server_{self._process.pid}.ports"
+        try:
+            self.wait(lambda: ports.exists() and ports.read_text() != "")
+        except AssertionError:
+            self.stop()
+            raise
+        self.url = json.loads(ports.read_text())["nats"][0]
+
+    def restart(self) -> None:
+        """Kill it, and start it again on its port."""
+        self._process.kill()
+        self._process.wait()
+        self._start(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """End it, however it behaves."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def reload(self) -> None:
         """Let it read its configuration again."""
@@ -64,26 +93,11 @@ class Configured:
 @contextmanager
 def configured(folder: Path, more: str) -> Iterator[Configured]:
     """A server over *folder* whose configuration ends with *more*, such as an `include`."""
-    settings = folder / "server.conf"
-    settings.write_text(
-        'listen: "127.0.0.1:-1"\n'
-        f'ports_file_dir: "{folder}"\n'
-        f'jetstream {{ store_dir: "{folder}/store", sync_interval: always }}\n'
-        f"{more}\n"
-    )
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen([binary(), "--config", settings], stderr=log)
-    server = Configured(process, folder)
+    server = Configured(folder, more)
     try:
-        server.ready()
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.stop()
 
 
 @asynccontextmanager
