@@ -96,6 +96,7 @@ async def test_all_processes_work_with_the_rights_of_their_roles(tmp_path: Path)
             await _refreshes_and_checks(made)
             await _tells_an_outage(made, hook)
             await _takes_commands(made)
+            await _outlives_a_restart(made)
             await _is_read(made)
             await _is_asked_directly(made)
             assert await up.stop() == 0
@@ -131,6 +132,19 @@ async def _takes_commands(made: System) -> None:
     await made.does("providers", "disable", "beta")
     await made.does("providers", "remove", "beta")
     await made.does("rebuild")
+
+
+async def _outlives_a_restart(made: System) -> None:
+    """Every connection says anew who it is, and makes sure of the log before it writes."""
+    made.permitted.server.restart()
+
+    async def look() -> bool:
+        words = ("providers", "refresh", "acme", "--force")
+        answer = await asyncio.to_thread(modelog, *words, cwd=made.folder, env=made.env)
+        return answer.code == 0
+
+    await eventually(look, 30)
+    await made.does("providers", "refresh", "--all", "--force")
 
 
 async def _is_read(made: System) -> None:
