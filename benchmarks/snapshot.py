@@ -41,9 +41,9 @@ async def child(url: str, link: Path, how: str, until: int) -> None:
     """
     nc = await connect(url, role="projector")
     began, worked = time.perf_counter(), time.process_time()
-    if how == "snapshot":
-        assert await restored(nc, link) is not None
-    generation = await opened(nc, link)
+    begun = await restored(nc, link) if how == "snapshot" else None
+    assert (begun is not None) == (how == "snapshot")
+    generation = begun or await opened(nc, link)
     projecting = await Projecting.begin(nc, generation)
     try:
         if how == "stored":

@@ -40,7 +40,7 @@ from projections.generations import (
     sweep,
     switch,
 )
-from projections.upkeep import BUSY_MS, damage, fill, tune
+from projections.upkeep import BUSY_MS, damage, fill, tune, wrong
 
 APPLICATION_ID = 0x6D6C6F67
 """``mlog``: by which a file is known as a catalogue."""
@@ -142,7 +142,7 @@ class Generation:
         self.db.execute("COMMIT")
         if self.db.execute(_LARGE).fetchone():
             self.db.execute("ANALYZE")
-        tune(self.db)
+        on_disk(self.path)
 
     def check(self) -> None:
         """Make sure of every page, index and word; raises Damaged, and what SQLite raises."""
@@ -154,6 +154,8 @@ class Generation:
     def serve(self) -> None:
         """Let readers get this generation from now on; the one before stays until it is swept."""
         if not self.serves:
+            tune(self.db)
+            self.db.execute("SELECT 1 FROM checkpoint")  # ends what the change of journal reads
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             on_disk(self.path)  # before the link is
             switch(self.link, self.path.name)
@@ -204,6 +206,13 @@ def create(link: Path, old: Path | None = None, reason: str = "") -> Generation:
     db.execute(f"PRAGMA user_version = {PROJECTION}")
     db.execute("COMMIT")
     return Generation(link, path, db, reason)
+
+
+def adopt(link: Path, path: Path) -> Generation:
+    """Open the whole file at *path* as a generation that catches up before it serves."""
+    db = connect(path)
+    fill(db)
+    return Generation(link, path, db)
 
 
 def furnish(db: sqlite3.Connection) -> None:
@@ -268,8 +277,7 @@ def _unfit(link: Path, db: sqlite3.Connection) -> str:
         raise
     if version != PROJECTION:
         return f"the catalogue is of projection {version}, not {PROJECTION}"
-    told = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if told != "ok":
+    if told := wrong(db):
         return f"the catalogue is damaged: {told}"
     return "" if finished(db) else "the catalogue was never finished"
 

@@ -47,6 +47,12 @@ def damage(error: sqlite3.Error) -> bool:
     return code is not None and code & _PRIMARY in _DAMAGES
 
 
+def wrong(db: sqlite3.Connection) -> str:
+    """Return what is wrong with the pages of *db*, nothing where they are well."""
+    told = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    return "" if told == "ok" else told
+
+
 def relieve(db: sqlite3.Connection) -> bool:
     """Copy the journal into the file and empty it; False where a reader holds it: nobody waits."""
     db.execute("PRAGMA busy_timeout = 0")

@@ -125,6 +125,7 @@ async def test_a_generation_switched_in_by_others_is_followed(nc: Client, tmp_pa
     link = tmp_path / "catalogue.db"
     async with kept(nc, link):
         other = create(link, tmp_path / "catalogue.1.db")
+        other.complete()
         other.close()
         switch(link, other.path.name)
         await shows(link, "gpt-4.1")

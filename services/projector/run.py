@@ -51,9 +51,9 @@ async def run(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(answering(host.nc, directory.catalogue, host.clock))
             await stack.enter_async_context(segmenting(host.nc, segments, host.clock))
-            await restored(host.nc, directory.catalogue)
+            begun = await restored(host.nc, directory.catalogue)
             await stack.enter_async_context(snapshotting(host.nc, directory.catalogue, host.clock))
-            serving = Serving(host.nc, directory.catalogue)
+            serving = Serving(host.nc, directory.catalogue, begun=begun)
             working.append(serving)
             await serving.run(host.ready)
 

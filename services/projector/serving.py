@@ -32,11 +32,19 @@ class NotNow(Exception):
 class Serving:
     """Keeps the catalogue at *link*; there is one at a time, which holds the projector's lock."""
 
-    def __init__(self, nc: Client, link: Path, *, grace: float = GRACE_SECONDS) -> None:
-        """Nothing is opened yet."""
+    def __init__(
+        self,
+        nc: Client,
+        link: Path,
+        *,
+        grace: float = GRACE_SECONDS,
+        begun: Generation | None = None,
+    ) -> None:
+        """Nothing is opened yet, but a generation *begun* with a snapshot, where there is one."""
         self._nc = nc
         self._link = link
         self._grace = grace
+        self._begun = begun
         self._live: Projecting | None = None
         self._ordered: int | None = None
         self._built: asyncio.Queue[Projecting] = asyncio.Queue()
@@ -81,7 +89,8 @@ class Serving:
 
     async def _opened(self, reason: str) -> Projecting:
         """Open what serves, or what will, and fill it."""
-        generation = await opened(self._nc, self._link, reason)
+        begun, self._begun = self._begun, None
+        generation = begun or await opened(self._nc, self._link, reason)
         try:
             if generation.reason:
                 self._ordered = generation.number

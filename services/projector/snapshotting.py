@@ -23,8 +23,9 @@ from events.subjects import STREAMS
 from projections import checkpoint, database
 from projections.checkpoint import Checkpoint
 from projections.fold import PROJECTION
-from projections.generations import delete, number, numbered, serving, switch
+from projections.generations import delete, number, numbered, serving
 from projections.reader import open_reader
+from projections.upkeep import wrong
 from projections.verify import Unsound, copied
 from services.clock import Clock
 from services.jetstream.api import ApiError, NoAnswer
@@ -48,20 +49,21 @@ Checkpoints = dict[str, Checkpoint]
 _decode = msgspec.json.Decoder(Checkpoints).decode
 
 
-async def restored(nc: Client, link: Path) -> Snapshot | None:
-    """Let the newest snapshot that fits serve at *link* where nothing does; None: replay the log.
+async def restored(nc: Client, link: Path) -> database.Generation | None:
+    """Begin with the newest snapshot that fits where nothing serves at *link*.
 
-    It fits where this projection made it, and the log goes on from its checkpoints.
+    It serves when it has caught up. A snapshot fits where this projection made it, and the log goes
+    on from its checkpoints; where none does, None, and the log is replayed.
     """
     if _there(link):
         return None
     try:
         for snapshot in await snapshots(nc):
-            why = await _misfit(nc, snapshot) or await _taken(nc, snapshot, link)
-            if not why:
+            taken = await _misfit(nc, snapshot) or await _taken(nc, snapshot, link)
+            if not isinstance(taken, str):
                 say("snapshot", name=snapshot.name, bytes=snapshot.size, **_seqs(snapshot))
-                return snapshot
-            say("snapshot passed over", name=snapshot.name, why=why, level=logging.WARNING)
+                return taken
+            say("snapshot passed over", name=snapshot.name, why=taken, level=logging.WARNING)
     except (NoAnswer, ApiError) as error:
         say("snapshot passed over", why=str(error), level=logging.WARNING)
     return None
@@ -86,8 +88,8 @@ async def _misfit(nc: Client, snapshot: Snapshot) -> str:
     return ""
 
 
-async def _taken(nc: Client, snapshot: Snapshot, link: Path) -> str:
-    """Let *snapshot* serve at *link*; return why it cannot, nothing where it does."""
+async def _taken(nc: Client, snapshot: Snapshot, link: Path) -> database.Generation | str:
+    """Return the generation that *snapshot* makes at *link*, or why it makes none."""
     link.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".snapshot.", dir=link.parent) as folder:
         path = Path(folder) / "catalogue.db"
@@ -100,18 +102,22 @@ async def _taken(nc: Client, snapshot: Snapshot, link: Path) -> str:
         target = numbered(link, number(serving(link)) + 1)
         delete(target)
         path.replace(target)
-        switch(link, target.name)
-    return ""
+    return database.adopt(link, target)
 
 
 async def _unpacked(nc: Client, snapshot: Snapshot, path: Path) -> None:
+    """Write the bytes of *snapshot*: one part is written while the next one is unpacked."""
     unpack = zlib.decompressobj(_GZIP)
     with path.open("wb") as file:
-        async for chunk in fetch(nc, snapshot):
-            await asyncio.to_thread(lambda part: file.write(unpack.decompress(part)), chunk)
+        writing = asyncio.create_task(asyncio.to_thread(file.write, b""))
+        try:
+            async for chunk in fetch(nc, snapshot):
+                part = await asyncio.to_thread(unpack.decompress, chunk)
+                await writing
+                writing = asyncio.create_task(asyncio.to_thread(file.write, part))
+        finally:
+            await writing
         file.write(unpack.flush())
-        file.flush()
-        await asyncio.to_thread(os.fsync, file.fileno())
     if not unpack.eof:
         raise BadSnapshot(f"{snapshot.name} is no whole gzip file")
 
@@ -131,8 +137,16 @@ async def snapshot(nc: Client, link: Path, clock: Clock) -> Snapshot:
         copy = Path(folder) / "catalogue.db"
         await asyncio.to_thread(copied, link, copy)
         at = await asyncio.to_thread(_read, copy)
+        await asyncio.to_thread(_sound, copy)
         metadata = {_PROJECTION: str(PROJECTION), _CHECKPOINTS: msgspec.json.encode(at).decode()}
         return await store(nc, _apart(_packed(copy)), metadata, clock.now())
+
+
+def _sound(path: Path) -> None:
+    """Look at every page, for whoever begins with it; raises Unsound."""
+    with closing(open_reader(path)) as db:
+        if why := wrong(db):
+            raise Unsound(f"the catalogue is damaged: {why}")
 
 
 def _room(link: Path) -> None:
