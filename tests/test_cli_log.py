@@ -126,9 +126,68 @@ async def test_init_refuses_a_stream_that_is_not_ours(servers: Servers, tmp_path
     assert answer.err.count("\n") == 1
 
 
+async def test_init_shows_what_differs_and_changes_it_by_apply_alone(
+    servers: Servers, tmp_path: Path
+) -> None:
+    async def init(*more: str) -> Answer:
+        env = {"MODELOG_NATS_URL": servers.url}
+        return await asyncio.to_thread(modelog, "init", *more, cwd=tmp_path, env=env)
+
+    await init()
+    async with connected(servers.url) as nc:
+        await nc.request("audit.service.one.started.1", b"{}")
+    (tmp_path / "modelog.toml").write_text('[nats]\naudit_max_age = "2h"\n')
+    shown, told = await init(), await init("--json")
+    applied, again = await init("--apply", "--json"), await init("--apply")
+
+    assert (shown.code, told.code, applied.code, again.code) == (1, 1, 0, 0)
+    row = ["MODELOG_AUDIT", "audit_max_age", "400d", "2h", "`modelog", "init", "--apply`"]
+    assert row in [line.split()[:7] for line in shown.out.splitlines()]
+    assert "2h instead of 400d would drop what is older for good, by now 0 audit" in shown.err
+    assert told.json == {
+        "differences": [
+            {
+                "stream": "MODELOG_AUDIT",
+                "setting": "audit_max_age",
+                "is": "400d",
+                "wanted": "2h",
+                "remedy": "`modelog init --apply` changes it",
+            }
+        ],
+        "drops": 0,
+    }
+    assert applied.json["changes"] == [
+        {"stream": "MODELOG_AUDIT", "setting": "audit_max_age", "was": "400d", "is": "2h"}
+    ]
+    assert applied.json["streams"]["MODELOG_AUDIT"] == "changed"
+    assert "instead of 400d drops what is older for good" in applied.err
+    assert "changed" not in again.out
+    assert again.err == ""
+
+
+def test_more_replicas_than_servers_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "modelog.toml").write_text("[nats]\nreplicas = 3\n")
+    answer = modelog("init", cwd=tmp_path)
+
+    assert answer.code == 1
+    assert "3 replicas need as many servers" in answer.err
+    assert answer.err.count("\n") == 1
+
+
 async def create(nc: Client, name: str, request: dict[str, Any]) -> None:
     reply = await nc.request(f"$JS.API.STREAM.CREATE.{name}", json.dumps(request).encode())
     assert "error" not in json.loads(reply.data)
+
+
+def test_replicas_that_differ_are_numbers_in_json(tmp_path: Path) -> None:
+    modelog("init", cwd=tmp_path)
+    (tmp_path / "modelog.toml").write_text("[nats]\nreplicas = 3\n")
+    answer = modelog("init", "--json", cwd=tmp_path)
+
+    assert answer.code == 1
+    assert {(one["setting"], one["is"], one["wanted"]) for one in answer.json["differences"]} == {
+        ("replicas", 1, 3)
+    }
 
 
 def test_init_waits_for_nobody_who_has_the_directory(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,14 @@ import pytest
 from nats.aio.client import Client
 
 from events.subjects import AUDIT, FACTS, STREAMS
-from services.jetstream.api import ApiError, ask
+from services.jetstream.aging import outlived
+from services.jetstream.api import ApiError, NoAnswer, ask
 from services.jetstream.append import Log
+from services.jetstream.drift import StreamDiffers, differences
 from services.jetstream.server import Server, binary
-from services.jetstream.setup import (
-    Report,
-    StreamDiffers,
-    SyncNotAlways,
-    differences,
-    ensure,
-)
+from services.jetstream.setup import Report, SyncNotAlways, TooFewServers, ensure
 from services.jetstream.streams import audit, bucket, facts
-from tests.support.nats import connected, until
+from tests.support.nats import cluster, connected, until
 
 pytestmark = pytest.mark.nats
 
@@ -298,7 +295,10 @@ async def test_a_limit_of_size_is_the_operators_choice(nc: Client) -> None:
 
 async def test_apply_changes_the_age_of_the_audit_stream(nc: Client) -> None:
     await init(nc)
-    with pytest.raises(StreamDiffers, match="stream MODELOG_AUDIT: max_age is 345"):
+    with pytest.raises(
+        StreamDiffers,
+        match="stream MODELOG_AUDIT: audit_max_age is 400d, and must be 1d; `modelog init --apply`",
+    ):
         await init(nc, audit_max_age=86_400.0)
     report = await init(nc, audit_max_age=86_400.0, apply=True)
 
@@ -330,6 +330,91 @@ async def test_apply_keeps_what_is_stored(nc: Client) -> None:
 
     assert (second.epoch, second.installation) == (first.epoch, first.installation)
     assert (log.epoch, log.installation) == (first.epoch, first.installation)
+
+
+async def test_apply_changes_nothing_where_anything_else_differs(nc: Client) -> None:
+    await init(nc)
+    config = await configured(nc, STATE)
+    await ask(nc, f"STREAM.UPDATE.{STATE}", config | {"max_msg_size": 1_024})
+    before = [await configured(nc, stream) for stream in ALL]
+
+    with pytest.raises(StreamDiffers, match=f"stream {STATE}: max_msg_size is 1024") as caught:
+        await init(nc, audit_max_age=86_400.0, apply=True)
+    assert [one.setting for one in caught.value.differences] == ["audit_max_age", "max_msg_size"]
+    assert "(and 1 more); somebody changed it" in str(caught.value)
+    assert [await configured(nc, stream) for stream in ALL] == before
+
+
+async def test_a_server_alone_holds_one_replica(nc: Client) -> None:
+    with pytest.raises(TooFewServers, match=r"3 replicas need .* lower `replicas` in \[nats\]"):
+        await init(nc, replicas=3)
+    with pytest.raises(ApiError, match="not found"):
+        await configured(nc, FACTS)
+    await init(nc)
+    before = [await configured(nc, stream) for stream in ALL]
+    with pytest.raises(TooFewServers, match="stream MODELOG: 3 replicas"):
+        await init(nc, replicas=3, apply=True)
+
+    assert [await configured(nc, stream) for stream in ALL] == before
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(120)
+async def test_apply_changes_the_replicas_of_all_within_a_cluster(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as urls, connected(",".join(urls)) as nc:
+        first = await _once_ready(nc)
+        await _store(nc, "log.model.acme.updated.m", b"{}")
+        with pytest.raises(StreamDiffers, match=r"replicas is 1, and must be 3 \(and 4 more\)"):
+            await init(nc, replicas=3)
+        assert [await _replicas(nc, stream) for stream in ALL] == [1] * 5
+
+        more = await init(nc, replicas=3, apply=True)
+        assert more.streams == dict.fromkeys(ALL, "changed")
+        assert more.epoch == first.epoch
+        assert {one.stream: (one.setting, one.actual, one.wanted) for one in more.changes} == (
+            dict.fromkeys(ALL, ("replicas", 1, 3))
+        )
+        assert (await init(nc, replicas=3, apply=True)).changes == ()
+        with pytest.raises(TooFewServers, match="5 replicas need as many servers"):
+            await init(nc, replicas=5, apply=True)
+        assert [await _replicas(nc, stream) for stream in ALL] == [3] * 5
+
+        await init(nc, replicas=1, apply=True)
+        assert [await _replicas(nc, stream) for stream in ALL] == [1] * 5
+        assert (await ask(nc, f"STREAM.INFO.{FACTS}"))["state"]["messages"] == 1
+
+
+async def _once_ready(nc: Client) -> Report:
+    """Init as soon as the servers have found each other, for which nothing tells."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await init(nc)
+            except (ApiError, NoAnswer, TooFewServers):
+                await asyncio.sleep(0.1)
+
+
+async def _replicas(nc: Client, stream: str) -> int:
+    return int((await configured(nc, stream))["num_replicas"])
+
+
+async def _store(nc: Client, subject: str, payload: bytes) -> None:
+    reply = json.loads((await nc.request(subject, payload, timeout=10)).data)
+    assert "error" not in reply
+
+
+async def test_what_a_shorter_age_drops_is_counted_before(nc: Client) -> None:
+    await init(nc)
+    assert await outlived(nc, 0) == 0
+    for number in range(2):
+        await _store(nc, f"audit.service.one.started.{number}", b"{}")
+    early = time.monotonic()
+    await until(lambda: time.monotonic() > early + 0.8)
+    await _store(nc, "audit.service.one.started.2", b"{}")
+
+    assert await outlived(nc, 3_600) == 0
+    assert await outlived(nc, time.monotonic() - early - 0.4) == 2
+    assert await outlived(nc, 0) == 3
 
 
 def test_more_replicas_are_a_difference_that_apply_may_mend() -> None:

@@ -37,7 +37,7 @@ COMMANDS = {
     "up": Command("processes", "up", "Start everything on this machine, and keep it running."),
     "demo": Command("demo", "demo", "Play months of recorded changes; no network, no key."),
     "run": Command("processes", "run", "Run one process."),
-    "init": Command("processes", "init", "Create the streams, or check that they are ours."),
+    "init": Command("init", "init", "Create the streams, or check that they are ours."),
     "models list": Command("models", "list_", "List models."),
     "models show": Command("models", "show", "Show one model, of every provider that serves it."),
     "models search": Command("models", "search", "Search ids, names, families and descriptions."),

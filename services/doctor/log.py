@@ -18,7 +18,6 @@ from services.jetstream.connect import Client, NoServer, NotAllowed, close, conn
 from services.jetstream.identity import BadCredentials
 from services.jetstream.messages import info
 from services.jetstream.setup import (
-    CHANGEABLE,
     ServerTooOld,
     SyncNotAlways,
     compare,
@@ -147,14 +146,8 @@ async def _streams(nc: Client, settings: Nats) -> AsyncIterator[Finding]:
             )
             yield bad(f"stream {name}", lacks, "`modelog init` creates it")
         for one in different or ():
-            text = str(one).partition(": ")[2]
-            if one.field in CHANGEABLE.get(name, {"num_replicas"}):
-                yield note(f"stream {name}", text, "`modelog init --apply` changes it")
-            else:
-                remedy = (
-                    "somebody changed it, or it is not ours: put it back with `nats stream edit`"
-                )
-                yield bad(f"stream {name}", text, remedy)
+            tell = note if one.changeable else bad
+            yield tell(f"stream {name}", one.text, one.remedy)
     right = sum(different == [] for different in found.values())
     yield fine("streams", f"{right} of {len(found)} streams and buckets are as they must be")
 

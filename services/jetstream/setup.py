@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from events.subjects import AUDIT, FACTS
+from events.subjects import FACTS
 from services.clock import new_id
 from services.jetstream.api import ApiError, NoStream, ask, stream_info
 from services.jetstream.connect import Client
+from services.jetstream.drift import Difference, StreamDiffers, compared
 from services.jetstream.streams import (
     EPOCH_KEY,
     INSTALLATION_KEY,
     LEASES,
     RESTORING_KEY,
-    SCHEMA_KEY,
     SNAPSHOTS,
     STATE,
     audit,
@@ -30,41 +30,14 @@ from services.jetstream.streams import (
 
 API_LEVEL = 2
 NAME_IN_USE = 10058
+NO_CLUSTER = 10074
+"""Replicas are wished of a server that stands alone."""
+NO_PEERS = 10005
+"""The cluster has fewer servers than a stream shall have replicas."""
 MONITOR_SECONDS = 5.0
-
-CHANGEABLE = {FACTS: {"num_replicas"}, AUDIT: {"num_replicas", "max_age"}}
-"""What `init --apply` may change of a stream that exists; of a bucket the replicas alone."""
-FREE = {"max_bytes", "metadata"}
-"""What the operator may set (a full log refuses appends), and what differs in every log."""
-NEVER = (
-    "allow_batched",
-    "allow_msg_counter",
-    "allow_msg_schedules",
-    "allow_msg_ttl",
-    "mirror",
-    "no_ack",
-    "persist_mode",
-    "sealed",
-    "sources",
-    "subject_transform",
-)
-"""What no stream has unless its request says so: each would lose, rewrite or refuse events."""
 
 Sync = Literal["always", "unproven"]
 Done = Literal["created", "checked", "changed"]
-
-
-class StreamDiffers(Exception):
-    """A stream of our name exists and is not ours, or was changed."""
-
-    def __init__(self, stream: str, field: str, expected: object, actual: object) -> None:
-        super().__init__(
-            f"stream {stream}: {field} is {_spelled(actual)}, and must be {_spelled(expected)}"
-        )
-        self.stream = stream
-        self.field = field
-        self.expected = expected
-        self.actual = actual
 
 
 class HalfRestored(Exception):
@@ -79,13 +52,21 @@ class SyncNotAlways(Exception):
     """The server acknowledges events before they are on the disk."""
 
 
+class TooFewServers(Exception):
+    """More replicas are wished than there are servers to hold them."""
+
+
 class Report(NamedTuple):
-    """What `ensure` found: what became of each stream, and which log it is."""
+    """What `ensure` found: what became of each stream, and which log it is.
+
+    *changes* are what it changed: what was *actual* is *wanted* now.
+    """
 
     streams: dict[str, Done]
     epoch: str
     installation: str
     sync: Sync
+    changes: tuple[Difference, ...] = ()
 
 
 async def ensure(
@@ -99,39 +80,45 @@ async def ensure(
     """Create the streams and buckets that do not exist, and compare those that do.
 
     *audit_max_age* is in seconds, None or 0 for ever. With *apply* an existing stream gets the
-    wished number of replicas, and the audit stream its age; nothing else is ever changed. That
-    every write is synced is proven through *monitor_url*; without an answer there it is
-    `unproven`. Raises StreamDiffers, which names the field, ServerTooOld, SyncNotAlways, ApiError
-    where JetStream refuses (another stream may hold our subjects), and NoAnswer.
+    wished number of replicas, and the audit stream its age; nothing else is ever changed, and
+    nothing at all where anything else differs. That every write is synced is proven through
+    *monitor_url*; without an answer there it is `unproven`. Raises StreamDiffers, which names the
+    fields, HalfRestored, TooFewServers, ServerTooOld, SyncNotAlways, ApiError where JetStream
+    refuses (another stream may hold our subjects), and NoAnswer.
     """
     await level(nc)
     sync = await proven(monitor_url)
-    wanted = _wanted(replicas, audit_max_age)
+    wanted = {config["name"]: config for config in _wanted(replicas, audit_max_age)}
+    found = {name: await _config(nc, name) for name in wanted}
+    _refuse(wanted, found, apply=apply)
     done: dict[str, Done] = {}
-    found: dict[str, dict[str, Any]] = {}
-    for config in wanted:
-        name = config["name"]
-        done[name], found[name] = await _one(nc, config, apply=apply)
-    metadata = found[FACTS]["metadata"]
-    return Report(done, metadata[EPOCH_KEY], metadata[INSTALLATION_KEY], sync)
+    ready: dict[str, dict[str, Any]] = {}
+    changes: list[Difference] = []
+    for name, config in wanted.items():
+        actual = found[name]
+        if actual is None:
+            done[name], ready[name] = "created", await _created(nc, config)
+            continue
+        done[name], ready[name] = "checked", actual
+        if different := compared(name, config, actual):
+            done[name], ready[name] = "changed", await _changed(nc, actual, different)
+            changes += different
+    metadata = ready[FACTS]["metadata"]
+    return Report(done, metadata[EPOCH_KEY], metadata[INSTALLATION_KEY], sync, tuple(changes))
 
 
 async def compare(
     nc: Client, *, replicas: int = 1, audit_max_age: float | None
-) -> dict[str, list[StreamDiffers] | None]:
+) -> dict[str, list[Difference] | None]:
     """Return in what each stream and bucket is not as `ensure` would have it; None: not there.
 
     Nothing is created or changed. Raises ApiError and NoAnswer.
     """
-    found: dict[str, list[StreamDiffers] | None] = {}
+    found: dict[str, list[Difference] | None] = {}
     for config in _wanted(replicas, audit_max_age):
         name = config["name"]
         actual = await _config(nc, name)
-        found[name] = (
-            None
-            if actual is None
-            else [StreamDiffers(name, *row) for row in differences(config, actual)]
-        )
+        found[name] = None if actual is None else compared(name, config, actual)
     return found
 
 
@@ -145,52 +132,57 @@ def _wanted(replicas: int, audit_max_age: float | None) -> list[dict[str, Any]]:
     ]
 
 
-def differences(
-    wanted: Mapping[str, Any], actual: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each field of *actual* that is not as *wanted*: its name, the wish, what is there.
+def _refuse(
+    wanted: Mapping[str, dict[str, Any]],
+    found: Mapping[str, dict[str, Any] | None],
+    *,
+    apply: bool = False,
+) -> None:
+    """Raise where a stream that exists is none of ours, or is to be changed and may not be."""
+    different: list[Difference] = []
+    for name, actual in found.items():
+        if actual is None:
+            continue
+        if RESTORING_KEY in (actual.get("metadata") or {}):
+            raise HalfRestored(
+                f"stream {name}: a restore did not come to its end; delete this log, or restore "
+                "into an empty directory with --data"
+            )
+        different += compared(name, wanted[name], actual)
+    if different and not (apply and all(one.changeable for one in different)):
+        raise StreamDiffers(different)
 
-    What the server adds is passed over, and what it leaves out counts as off.
-    """
-    for field, wish in wanted.items():
-        there = actual.get(field)
-        if field not in FREE and there != wish and (wish or there):
-            yield field, wish, there
-    for field in NEVER:
-        if field not in wanted and actual.get(field):
-            yield field, None, actual[field]
-    metadata = actual.get("metadata") or {}
-    for key, wish in (wanted.get("metadata") or {}).items():
-        there = metadata.get(key)
-        if not there or (key == SCHEMA_KEY and there != wish):
-            yield f"metadata.{key}", wish if key == SCHEMA_KEY else "set by init", there
 
-
-async def _one(nc: Client, wanted: dict[str, Any], *, apply: bool) -> tuple[Done, dict[str, Any]]:
+async def _created(nc: Client, wanted: dict[str, Any]) -> dict[str, Any]:
     name = wanted["name"]
-    actual = await _config(nc, name)
-    if actual is None:
-        try:
-            actual = (await ask(nc, f"STREAM.CREATE.{name}", wanted))["config"]
-        except ApiError as error:
-            if error.err_code != NAME_IN_USE:
-                raise
-            actual = await _config(nc, name) or {}  # another init was faster
-        else:
-            _refuse(name, differences(wanted, actual))
-            return "created", actual
-    if RESTORING_KEY in (actual.get("metadata") or {}):
-        raise HalfRestored(
-            f"stream {name}: a restore did not come to its end; delete this log, or restore "
-            "into an empty directory with --data"
-        )
-    different = list(differences(wanted, actual))
-    changeable = CHANGEABLE.get(name, {"num_replicas"}) if apply else set[str]()
-    _refuse(name, (row for row in different if row[0] not in changeable))
-    if not different:
-        return "checked", actual
-    change = actual | {field: wish for field, wish, _ in different}
-    return "changed", (await ask(nc, f"STREAM.UPDATE.{name}", change))["config"]
+    try:
+        actual: dict[str, Any] = await _set(nc, "CREATE", wanted)
+    except ApiError as error:
+        if error.err_code != NAME_IN_USE:
+            raise
+        actual = await _config(nc, name) or {}  # another init was faster
+    _refuse({name: wanted}, {name: actual})
+    return actual
+
+
+async def _changed(
+    nc: Client, actual: Mapping[str, Any], different: Sequence[Difference]
+) -> dict[str, Any]:
+    return await _set(nc, "UPDATE", {**actual, **{one.field: one.wanted for one in different}})
+
+
+async def _set(nc: Client, verb: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict((await ask(nc, f"STREAM.{verb}.{config['name']}", config))["config"])
+    except ApiError as error:
+        if error.err_code in {NO_CLUSTER, NO_PEERS}:
+            lacks = "is in no cluster" if error.err_code == NO_CLUSTER else "has too few at hand"
+            raise TooFewServers(
+                f"stream {config['name']}: {config['num_replicas']} replicas need as many servers "
+                f"with JetStream in one cluster, and this one {lacks}; lower `replicas` in [nats], "
+                "or add servers"
+            ) from error
+        raise
 
 
 async def _config(nc: Client, stream: str) -> dict[str, Any] | None:
@@ -198,11 +190,6 @@ async def _config(nc: Client, stream: str) -> dict[str, Any] | None:
         return dict((await stream_info(nc, stream))["config"])
     except NoStream:
         return None
-
-
-def _refuse(stream: str, different: Iterator[tuple[str, Any, Any]]) -> None:
-    for field, wish, there in different:
-        raise StreamDiffers(stream, field, wish, there)
 
 
 async def level(nc: Client) -> None:
@@ -245,7 +232,3 @@ def _jetstream_config(monitor_url: str) -> dict[str, Any] | None:
         connection.close()
     config = body.get("config")
     return config if isinstance(config, dict) else None
-
-
-def _spelled(value: object) -> str:
-    return "unset" if value is None else msgspec.json.encode(value).decode()
