@@ -156,8 +156,7 @@ class Generation:
         if not self.serves:
             tune(self.db)
             self.db.execute("SELECT 1 FROM checkpoint")  # ends what the change of journal reads
-            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            on_disk(self.path)  # before the link is
+            _synced(self.db)  # before the link is
             switch(self.link, self.path.name)
 
 
@@ -254,6 +253,18 @@ def version_of(path: Path, db: sqlite3.Connection) -> int:
     if isinstance(why, sqlite3.OperationalError):
         raise CannotOpen(path, str(why)) from why
     raise NotACatalogue(path, str(why or "another program's database")) from why
+
+
+def _synced(db: sqlite3.Connection) -> None:
+    """Copy the journal into the file, and wait until all of the file is on the disk.
+
+    SQLite does it: a second descriptor of the file, once closed, would take the locks of this
+    process away, and the next program that looks into the file would delete the journal under its
+    writer. Source: sqlite.org/howtocorrupt.html, section 2.2.
+    """
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute(f"PRAGMA user_version = {version}")  # an empty journal would not be waited for
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _full_text(db: sqlite3.Connection) -> None:

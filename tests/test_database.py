@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path, PosixPath
 
 import pytest
@@ -418,6 +420,18 @@ def test_a_deleted_or_replaced_file_is_lost_to_its_writer(tmp_path: Path) -> Non
     assert generation.lost
     generation.path.write_bytes(b"")
     assert generation.lost
+    generation.close()
+
+
+def test_who_looks_with_a_shell_of_sqlite_takes_no_journal_from_the_writer(tmp_path: Path) -> None:
+    generation = told(tmp_path / LINK, added(record("before")))
+
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT 1 FROM models')"
+    subprocess.run([sys.executable, "-c", look, str(tmp_path / LINK)], check=True, timeout=30)
+    generation.db.execute("UPDATE models SET id = 'after'")
+
+    with Catalogue.open(tmp_path / LINK) as opened:
+        assert [model.id for model in opened.search()] == ["after"]
     generation.close()
 
 
