@@ -115,10 +115,20 @@ def line_of(error: BaseException) -> str:
         case TyperException():
             context = getattr(error, "ctx", None)
             name = context.command_path if context else "modelog"
-            told = error.format_message().rstrip(".")
+            told = _wrong(error) or error.format_message().rstrip(".")
             text = f"{told}{' See' if told.endswith('?') else '; see'} `{name} --help`"
         case OSError(strerror=str(reason)) if error.filename is not None:
             text = f"{error.filename}: {reason}"
         case _:
             text = str(error)
     return "\n".join(clean(line) for line in text.splitlines())
+
+
+def _wrong(error: TyperException) -> str | None:
+    """Return which value of which option is not as it should be; None where that is not it."""
+    told: Callable[[], list[dict[str, str]]] | None = getattr(error.__cause__, "errors", None)
+    option: str | None = next(iter(getattr(getattr(error, "param", None), "opts", ())), None)
+    if told is None or option is None:
+        return None
+    wrong = told()[0]
+    return f'{option}: "{wrong["input"]}" {wrong["msg"].partition(",")[0].removeprefix("Input ")}'
