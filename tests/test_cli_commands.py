@@ -104,7 +104,11 @@ def test_a_command_is_known_by_its_words(words: str, command: str | None) -> Non
             "No such command 'lst'. Did you mean 'list'? See `modelog models --help`",
         ),
         (["models", "show"], "Missing argument 'ID'; see `modelog models show --help`"),
-        (["models", "list", "--limit", "0"], "should be greater than or equal to 1"),
+        (
+            ["models", "list", "--limit", "-1"],
+            '--limit: "-1" should be greater than or equal to 1; ',
+        ),
+        (["backup", "f", "--since", "end"], '--since: "end" should be a valid integer; see '),
         (["models", "list", "--nonsense"], "No such option: --nonsense"),
         (["models", "list", "--data"], "'--data' requires an argument"),
         (
@@ -167,8 +171,9 @@ def test_the_version_needs_neither_server_nor_web_nor_database_code() -> None:
 
 
 @pytest.mark.process
-def test_schema_prints_every_event(tmp_path: Path) -> None:
-    answer = modelog("schema", cwd=tmp_path)
+@pytest.mark.parametrize("option", [(), ("--json",)], ids=["plain", "json"])
+def test_schema_prints_every_event(option: tuple[str, ...], tmp_path: Path) -> None:
+    answer = modelog("schema", *option, cwd=tmp_path)
 
     assert answer.code == 0
     assert answer.json.keys() == {"events", "asyncapi"}

@@ -80,6 +80,7 @@ def _nested(name: str, cell: object) -> object:
 
 def schema(
     *,
+    as_json: AsJson = False,  # noqa: ARG001 - it is JSON as it is
     config: ConfigFile = None,  # noqa: ARG001 - every command takes it
     data: DataDir = None,  # noqa: ARG001
 ) -> None:
