@@ -8,7 +8,7 @@ import msgspec
 
 from events.decide.providers import Settings
 from services.durations import format_duration
-from services.health_settings import HEALTH
+from services.health_settings import HEALTH, Health, checking
 from services.leaves import Duration
 from services.notice_settings import NOTIFY, masked
 from services.sections import ENRICHMENT, NATS, REFRESH
@@ -38,10 +38,13 @@ def describe(config: Config) -> dict[str, Any]:
         "data": str(config.data),
         "nats": _written(config.nats),
         "refresh": _written(config.refresh),
-        "health": {key: _text(key, value) for key, value in config.health.items()},
+        "health": _written(checking(config.health)),
         "enrichment": _written(config.enrichment),
         "notify": {key: _text(key, value) for key, value in masked(config.notify).items()},
-        "providers": [_provider(one) for one in config.providers],
+        "providers": [
+            {**_provider(one), "health": _written(Health.from_settings(one))}
+            for one in config.providers
+        ],
     }
 
 
