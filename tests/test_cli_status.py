@@ -65,6 +65,33 @@ def test_the_effective_configuration_has_every_section(tmp_path: Path) -> None:
     assert all(isinstance(one["refresh"]["interval"], str) for one in told["providers"])
 
 
+def test_the_effective_configuration_has_every_health_setting(tmp_path: Path) -> None:
+    (tmp_path / "modelog.toml").write_text(
+        '[health]\ninterval = "30s"\n[[providers]]\nname = "ollama"'
+    )
+    told = modelog("status", "--config", cwd=tmp_path).json
+
+    assert (told["health"]["interval"], told["health"]["failure_threshold"]) == ("30s", 3)
+    assert told["providers"][0]["health"] == told["health"]
+
+
+def test_a_server_that_cannot_be_reached_is_named(folder: Path, tmp_path: Path) -> None:
+    env = {"MODELOG_NATS_URL": "nats://127.0.0.1:1"}
+    without, beside = (
+        modelog("status", cwd=tmp_path, env=env),
+        modelog("status", cwd=folder, env=env),
+    )
+
+    assert (without.code, without.err.partition(" (")[0]) == (
+        4,
+        "no NATS server at nats://127.0.0.1:1",
+    )
+    assert (beside.code, "nats://127.0.0.1:1 cannot be reached; start it" in beside.out) == (
+        0,
+        True,
+    )
+
+
 def test_providers_are_listed_by_status(folder: Path) -> None:
     def names(*statuses: str) -> list[str]:
         options = [word for one in statuses for word in ("--status", one)]

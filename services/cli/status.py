@@ -30,6 +30,7 @@ COLUMNS = (
     Column("FOLDED", lambda row: _number(row["folded"]), right=True),
     Column("LAG", lambda row: _number(row["lag"]), right=True),
 )
+AWAY = "cannot be reached; start it, or correct nats.url or MODELOG_NATS_URL"
 STOPPED = "not running; start it with `modelog up`"
 BEATING = ("refresher", "health-monitor")
 """Processes that tell of their lives."""
@@ -72,17 +73,23 @@ def status(
     if as_json:
         write_object(gathered)
     else:
-        _write(gathered)
+        _write(gathered, found.nats.url)
 
 
 async def _gathered(config: Config) -> dict[str, Any]:
     directory = DataDirectory(config.data)
-    found = await _log(config, directory) or {}
+    away: NoServer | None = None
+    try:
+        found = await _log(config, directory) or {}
+    except NoServer as error:
+        found, away = {}, error
     url, alive = found.pop("url", None), found.pop("alive", None)
     try:
         with Catalogue.open(directory.catalogue) as opened:
             return told(opened, directory.path, url, found, alive)
     except NoCatalogue:
+        if away is not None and config.nats.url is not None:
+            raise away from None
         return told(None, directory.path, url, found, alive)
 
 
@@ -92,27 +99,24 @@ async def _log(config: Config, directory: DataDirectory) -> dict[str, Any] | Non
     if url is None:
         return None
     found: dict[str, Any] = {"url": url}
-    try:
-        async with connection(config, url, role="reader") as nc:
-            for name in STREAMS:
-                try:
-                    found[name] = (await info(nc, name, deadline=2.0)).last_seq
-                except (NoStream, NoAnswer):
-                    found[name] = None
-            found["alive"] = {process: await living(nc, process) for process in BEATING}
-    except NoServer:
-        return None
+    async with connection(config, url, role="reader") as nc:
+        for name in STREAMS:
+            try:
+                found[name] = (await info(nc, name, deadline=2.0)).last_seq
+            except (NoStream, NoAnswer):
+                found[name] = None
+        found["alive"] = {process: await living(nc, process) for process in BEATING}
     return found
 
 
-def _write(told: dict[str, Any]) -> None:
+def _write(told: dict[str, Any], url: str | None) -> None:
     server, kept = told["server"], told["catalogue"]
     write_record(
         [
             ("data", _shown(told["data"])),
             (
                 "server",
-                f"{server['url']}, running" if server else STOPPED,
+                f"{server['url']}, running" if server else f"{url} {AWAY}" if url else STOPPED,
             ),
             ("alive", _alive(told["processes"])),
             ("catalogue", _file(kept) if kept else "none yet"),
