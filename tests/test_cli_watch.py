@@ -93,11 +93,11 @@ def test_people_get_a_sentence_an_event(kept: Path, tmp_path: Path) -> None:
 
     since = "missing since 2026-02-01 00:00:00"
     assert answer.out.splitlines() == [
-        "2026-01-01 00:00:01  model.added          acme/gpt-4.1  128k tokens, $3 in, $12 out",
-        "2026-01-01 00:00:01  model.added          acme/evil\\x1b[31m/m:1",
-        "2026-02-01 00:00:00  model.updated        acme/gpt-4.1  prices.input 3 → 2.5",
-        "2026-02-01 00:00:00  model.missing        acme/evil\\x1b[31m/m:1  not in the list",
-        f"2026-03-01 00:00:00  model.removed        acme/evil\\x1b[31m/m:1  delisted; {since}",
+        "2026-01-01 00:00:01  model.added            acme/gpt-4.1  128k tokens, $3 in, $12 out",
+        "2026-01-01 00:00:01  model.added            acme/evil\\x1b[31m/m:1",
+        "2026-02-01 00:00:00  model.updated          acme/gpt-4.1  prices.input 3 → 2.5",
+        "2026-02-01 00:00:00  model.missing          acme/evil\\x1b[31m/m:1  not in the list",
+        f"2026-03-01 00:00:00  model.removed          acme/evil\\x1b[31m/m:1  delisted; {since}",
     ]
 
 

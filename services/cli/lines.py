@@ -30,7 +30,7 @@ STYLES = {
     "rejected": "red",
     "quarantined": "yellow",
 }
-TYPE = 19
+TYPE = 21
 """Wide enough for most types; a longer one moves what follows."""
 
 

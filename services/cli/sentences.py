@@ -74,7 +74,7 @@ def sentence(event: Event) -> tuple[str, str]:
         case ProviderSchemaChanged():
             new = [f"+{name}" for name in event.added_fields]
             old = [f"-{name}" for name in event.removed_fields]
-            return event.provider, f"{' '.join(new + old)} in {event.models} rows"
+            return event.provider, f"{' '.join(new + old)} in {counted(event.models, 'row')}"
         case RefreshStarted():
             return event.provider, event.reason
         case RefreshSucceeded() | RefreshFailed() | RefreshQuarantined():
@@ -94,9 +94,9 @@ def sentence(event: Event) -> tuple[str, str]:
         case AlertUpdated():
             return event.provider, f"{event.change}: {event.message}"
         case DiscoveryStarted():
-            return "all", f"{event.providers} providers"
+            return "all", counted(event.providers, "provider")
         case DiscoveryCompleted():
-            return "all", f"{event.models} models, {event.errors} errors"
+            return "all", f"{counted(event.models, 'model')}, {counted(event.errors, 'error')}"
         case ServiceStarted() | ServiceStopped() | ServiceFailed():
             return event.process, event.reason or f"version {event.version}"
         case CommandAccepted() | CommandRejected():
@@ -109,14 +109,14 @@ def result(event: RefreshOutcome) -> str:
         status = f" ({event.error.status})" if event.error.status else ""
         return f"{event.error.class_}{status}: {event.error.message}"
     if event.not_modified:
-        return f"{event.models} models, not modified"
+        return f"{counted(event.models, 'model')}, not modified"
     counts = [
         f"{number} {name}"
         for name in ("added", "updated", "missing", "removed", "skipped")
         if (number := getattr(event, name))
     ]
     partly = [] if event.complete else ["incomplete"]
-    return ", ".join([f"{event.models} models", *(counts or ["no change"]), *partly])
+    return ", ".join([counted(event.models, "model"), *(counts or ["no change"]), *partly])
 
 
 def checked(event: CheckCompleted) -> str:
