@@ -101,13 +101,15 @@ def test_people_get_a_sentence_an_event(kept: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_a_terminal_gets_lines_that_fit(kept: Path, tmp_path: Path) -> None:
+def test_a_terminal_gets_lines_that_fit_and_nothing_is_cut(kept: Path, tmp_path: Path) -> None:
     folder = copied(kept, tmp_path)
     screen = on_terminal("watch", "--since", 0, "--no-follow", cwd=folder)
 
     assert screen.code == 0
     assert max(map(len, screen.lines)) < 80
-    assert "evil\\x1b[31m" in screen.text
+    assert "evil\\x1b[31m/m:1 delisted; missing since 2026-02-01 00:00:00" in " ".join(
+        screen.text.split()
+    )
     assert "evil\x1b" not in screen.raw
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from rich.console import Console
 from rich.text import Text
 
 from events import BrokenEvent, UnknownEvent, decode
@@ -15,7 +16,7 @@ from events.envelope import MESSAGE_ID, about
 from events.subjects import public
 from services.cli.output import clean, is_terminal, write_lines
 from services.cli.sentences import moment, sentence
-from services.cli.tables import write_text
+from services.cli.tables import NARROWEST, write_text
 from services.cli.tail import Placed
 
 STYLES = {
@@ -32,6 +33,8 @@ STYLES = {
 }
 TYPE = 21
 """Wide enough for most types; a longer one moves what follows."""
+LINES = 4
+"""An event takes no more of a terminal; `--json` has all of it."""
 
 
 def write_events(events: Sequence[Placed], *, as_json: bool) -> None:
@@ -39,14 +42,21 @@ def write_events(events: Sequence[Placed], *, as_json: bool) -> None:
     if as_json:
         write_lines(map(as_object, events))
         return
-    width = get_terminal_size().columns if is_terminal() else None
+    width = get_terminal_size().columns - 1 if is_terminal() else None
     text = Text()
     for event in events:
-        line = as_text(event)
-        if width is not None:
-            line.truncate(width - 1, overflow="ellipsis")
-        text.append_text(line).append("\n")
+        head, rest = as_text(event)
+        text.append_text(head).append_text(rest if width is None else _folded(rest, head, width))
+        text.append("\n")
     write_text(text)
+
+
+def _folded(rest: Text, head: Text, width: int) -> Text:
+    """Return *rest* in lines that fit beside *head*, at most `LINES` of them."""
+    lines = rest.wrap(Console(), max(width - head.cell_len, NARROWEST), overflow="fold")
+    if len(lines) > LINES:
+        lines[LINES - 1].append("…")
+    return Text(f"\n{' ' * head.cell_len}").join(lines[:LINES])
 
 
 def as_object(placed: Placed) -> dict[str, Any]:
@@ -64,21 +74,19 @@ def as_object(placed: Placed) -> dict[str, Any]:
     }
 
 
-def as_text(placed: Placed) -> Text:
-    """Return the event in words: when, what kind, whom it is about, what happened."""
+def as_text(placed: Placed) -> tuple[Text, Text]:
+    """Return the event in words: when and what kind; whom it is about, and what happened."""
     stored = placed.stored
     try:
         event = decode(stored.payload)
     except (UnknownEvent, BrokenEvent) as error:
-        return Text(
-            f"{moment(stored.recorded_at)}  {clean(public(stored.subject))}: {clean(error)}"
-        )
+        head = Text(f"{moment(stored.recorded_at)}  ")
+        return head, Text(f"{clean(public(stored.subject))}: {clean(error)}")
     kind = stored.headers.get("ce-type", "")
     _, what = sentence(event)
     style = STYLES.get(kind.rpartition(".")[2], "")
-    return Text.assemble(
-        (f"{clean(moment(event.at))}  ", "dim"),
-        (f"{clean(kind):<{TYPE}}  ", style),
-        (clean(about(event)), "bold"),
-        f"  {clean(what)}" if what else "",
+    head = Text.assemble(
+        (f"{clean(moment(event.at))}  ", "dim"), (f"{clean(kind):<{TYPE}}  ", style)
     )
+    told = f"  {clean(what)}" if what else ""
+    return head, Text.assemble((clean(about(event)), "bold"), told)
