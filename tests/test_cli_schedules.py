@@ -87,6 +87,7 @@ def test_a_terminal_gets_the_totals(folder: Path) -> None:
     assert screen.code == 0
     assert "3 schedules: 2 enabled, 1 disabled, 1 running; every 7m30s on average" in screen.text
     assert max(map(len, screen.lines)) <= 80
+    assert "3 attempts, 1s to 30s, x2" in screen.text
 
 
 async def test_a_running_server_tells_when_each_is_next(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from events.base import Instant, elapsed
 from events.subjects import FACTS
 from services import clock
 from services.cli.catalogue import catalogue
+from services.cli.figures import age, span
 from services.cli.log import connection
 from services.cli.options import AsJson, ConfigFile, DataDir, Limit, settings
-from services.cli.output import note, write_array
+from services.cli.output import is_terminal, note, write_array
 from services.cli.sentences import moment
 from services.cli.tables import Column, Row, write_table
 from services.config import Config
@@ -25,14 +27,31 @@ def _retries(row: Row) -> str:
     return f"{row['attempts']} attempts, {waits}, x{row['multiplier']:g}"
 
 
-LIST = (
-    Column("NAME", lambda row: row["name"], style="cyan"),
-    Column("INTERVAL", lambda row: row["interval"] if row["enabled"] else "disabled", right=True),
-    Column("PRIORITY", lambda row: row["priority"] or "", right=True),
-    Column("LAST", lambda row: moment(row["last_refresh_at"]), style="dim"),
-    Column("NEXT", lambda row: "now" if row["running"] else moment(row["next_due_at"])),
-    Column("RETRIES", _retries, elastic=True, style="dim"),
-)
+def _columns(now: Instant) -> tuple[Column, ...]:
+    """Return the columns; a terminal, where room is short, gets how far from *now* moments are."""
+    far = is_terminal()
+
+    def last(row: Row) -> str:
+        at = row["last_refresh_at"]
+        return f"{age(at, now)} ago" if far and at else moment(at)
+
+    def coming(row: Row) -> str:
+        at = row["next_due_at"]
+        if row["running"] or not (far and at):
+            return "now" if row["running"] else moment(at)
+        left = elapsed(now, at).total_seconds()
+        return f"in {span(left)}" if left > 0 else "due"
+
+    return (
+        Column("NAME", lambda row: row["name"], style="cyan"),
+        Column(
+            "INTERVAL", lambda row: row["interval"] if row["enabled"] else "disabled", right=True
+        ),
+        Column("PRIORITY", lambda row: row["priority"] or "", right=True),
+        Column("LAST", last, style="dim"),
+        Column("NEXT", coming),
+        Column("RETRIES", _retries, folded=True, style="dim"),
+    )
 
 
 def list_(
@@ -47,14 +66,14 @@ def list_(
     Its interval, last and next refresh, priority and retry policy; whether one runs now. The next
     one is known while a server runs.
     """
-    found = settings(config, data)
+    found, now = settings(config, data), clock.system().now()
     with catalogue(config, data) as opened:
         installation = asyncio.run(_installation(found))
-        rows = schedules(opened, installation, clock.system().now())
+        rows = schedules(opened, installation, now)
     if as_json:
         write_array(rows[:limit])
         return
-    write_table(rows[:limit], LIST)
+    write_table(rows[:limit], _columns(now))
     note(_told(totals(rows)))
 
 
