@@ -158,7 +158,7 @@ def _health(figures: Row | None) -> str:
     )
     told = [
         None if uptime is None else f"{uptime:.2%} up in 24 hours",
-        None if latency is None else f"{latency:,.0f} ms in the middle",
+        None if latency is None else f"p50 {latency:,.0f} ms",
         f"{alerts} open alert{'' if alerts == 1 else 's'}" if alerts else None,
     ]
     return ", ".join(filter(None, told))
