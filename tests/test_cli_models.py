@@ -252,6 +252,9 @@ def test_a_model_is_validated(required: list[str], code: int, told: str, folder:
         ("validate gpt --provider router --require chat", 'no model "gpt" of router'),
         ("list --provider nobody", "take one of: anthropic, openai, router\n"),
         ("diff --from 0 --provider nobody", 'no provider "nobody"'),
+        ("list --as-of 999", "--as-of: the catalogue ends at sequence "),
+        ("show gpt-4.1 --as-of 999", ", before 999\n"),
+        ("diff --from 0 --to 999", "--to: the catalogue ends at sequence "),
     ],
 )
 def test_what_does_not_exist_is_exit_code_3(arguments: str, told: str, folder: Path) -> None:

@@ -129,6 +129,13 @@ def test_without_a_log_there_is_no_past(tmp_path: Path) -> None:
     assert not (tmp_path / ".modelog").exists()
 
 
+def test_a_sequence_that_is_not_there_yet_is_refused(kept: Path, tmp_path: Path) -> None:
+    answer = modelog("watch", "--since", 999, "--no-follow", cwd=copied(kept, tmp_path))
+
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.startswith("--since: the log ends before sequence 999; ")
+
+
 def test_a_directory_in_use_is_not_read_behind_its_holders_back(kept: Path, tmp_path: Path) -> None:
     folder = copied(kept, tmp_path)
     with DataDirectory(folder / ".modelog").lock():

@@ -220,7 +220,9 @@ def test_the_command_exports_one_provider_of_a_past_moment_into_a_file(folder: P
 def test_the_command_refuses_what_there_is_none_of(folder: Path) -> None:
     assert modelog("export", "yaml", cwd=folder).code == 2
     assert modelog("export", "csv", "--provider", "nobody", cwd=folder).code == 3
-    assert modelog("export", "csv", "--output", "no/such/folder", cwd=folder).code == 1
+    assert modelog("export", "csv", "--as-of", 999, cwd=folder).code == 3
+    nowhere = modelog("export", "csv", "--output", "no/such/folder", cwd=folder)
+    assert (nowhere.code, nowhere.err.partition(";")[0]) == (1, "--output: no/such is no directory")
 
 
 @pytest.mark.process

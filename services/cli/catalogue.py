@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from events.base import Instant
 from projections import Catalogue, ModelFilter
 from services.cli.failures import ABSENT, Refusal
 from services.cli.options import close, nearest, settings
@@ -20,6 +21,13 @@ def check_provider(opened: Catalogue, name: str) -> None:
     if opened.provider(name) is None:
         names = [one.name for one in opened.providers()]
         raise Refusal(f'there is no provider "{name}"; {nearest(name, names)}', ABSENT)
+
+
+def check_reached(opened: Catalogue, moment: int | Instant | None, option: str) -> None:
+    """Refuse a sequence, the *moment* of *option*, that the catalogue has not come to yet."""
+    last = opened.seq()
+    if isinstance(moment, int) and moment > last:
+        raise Refusal(f"{option}: the catalogue ends at sequence {last}, before {moment}", ABSENT)
 
 
 def no_model(opened: Catalogue, id: str, provider: str | None) -> Refusal:

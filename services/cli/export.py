@@ -11,7 +11,8 @@ import typer
 from projections import Catalogue, ModelFilter
 from projections.export import Vendor, as_csv, as_json, litellm, models_dev, openai
 from projections.rows import Model
-from services.cli.catalogue import catalogue, check_provider
+from services.cli.catalogue import catalogue, check_provider, check_reached
+from services.cli.failures import FAILED, Refusal
 from services.cli.options import AsOf, ConfigFile, DataDir, Provider, when, word
 from services.cli.output import clean, escaped, is_terminal, note, write
 from services.cli.sentences import counted
@@ -41,6 +42,7 @@ def export(
     word(shape, SHAPES, "form")
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
+        check_reached(opened, moment, "--as-of")
         if provider and moment is None:
             check_provider(opened, provider)
         vendors = _vendors(opened)
@@ -97,6 +99,10 @@ def _save(path: Path, pieces: Iterator[str]) -> None:
         with path.open("w", encoding="utf-8", newline="") as sink:
             sink.writelines(pieces)
         return
+    if not path.parent.is_dir():
+        raise Refusal(
+            f"--output: {path.parent} is no directory; create it, or name another", FAILED
+        )
     fresh = path.with_name(f".{path.name}.part")
     try:
         with fresh.open("w", encoding="utf-8", newline="") as sink:

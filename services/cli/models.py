@@ -9,7 +9,7 @@ import typer
 
 from events.record import CAPABILITIES
 from projections import ModelFilter
-from services.cli.catalogue import catalogue, check_provider, no_model
+from services.cli.catalogue import catalogue, check_provider, check_reached, no_model
 from services.cli.failures import FAILED, Refusal
 from services.cli.filters import (
     AnyCapability,
@@ -72,6 +72,7 @@ def list_(
     )
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
+        check_reached(opened, moment, "--as-of")
         found = [msgspec.to_builtins(model) for model in opened.search(asked, as_of=moment)]
         if provider and not found:
             check_provider(opened, provider)
@@ -143,6 +144,7 @@ def show(
     """
     moment = when(as_of, "--as-of")
     with catalogue(config, data) as opened:
+        check_reached(opened, moment, "--as-of")
         this = ModelFilter(id=id, provider=provider)
         found = [msgspec.to_builtins(one) for one in opened.search(this, as_of=moment)]
         if not found:
@@ -200,6 +202,8 @@ def diff(
     """
     earlier, later = at(from_, "--from"), at(to or "0s", "--to")
     with catalogue(config, data) as opened:
+        for moment, option in ((earlier, "--from"), (later, "--to")):
+            check_reached(opened, moment, option)
         found = [msgspec.to_builtins(one) for one in opened.diff(earlier, later)]
         if provider and not (found := [row for row in found if row["provider"] == provider]):
             check_provider(opened, provider)
@@ -235,7 +239,3 @@ def validate(
         )
         raise Refusal(f"{provider} {id}: {', '.join(told)}", FAILED)
     write(f"{provider} {id}: {', '.join(required)}\n")
-
-
-def _known(value: bool | None) -> str:
-    return "unknown" if value is None else "false"

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, Self
 from events.base import Instant, later
 from events.envelope import Stored
 from events.subjects import AUDIT, FACT_SUBJECTS, FACTS
+from services.cli.failures import ABSENT, Refusal
 from services.cli.log import sequence_at
 from services.cli.output import note
 from services.jetstream.connect import Client
@@ -90,7 +91,8 @@ class Tail:
     async def start(self, moment: int | Instant) -> None:
         """Begin behind *moment*: a sequence of the facts, or a time.
 
-        Operations are those that were recorded after that fact, or seen after that time.
+        Operations are those that were recorded after that fact, or seen after that time. Refuses a
+        sequence that the log has not come to yet.
         """
         seq = await sequence_at(self._nc, moment)
         self._after[FACTS] = seq
@@ -101,6 +103,9 @@ class Tail:
         elif (fact := await self._fact(seq)) is not None:
             self._began = fact.recorded_at
             self._keep[AUDIT] = lambda one: one.recorded_ns > fact.recorded_ns
+        elif seq:
+            told = f"--since: the log ends before sequence {seq}; `modelog status` tells where"
+            raise Refusal(told, ABSENT)
 
     async def _fact(self, seq: int) -> Stored | None:
         """Return the fact at *seq*, or the next one: a reader has no right but to direct gets."""
