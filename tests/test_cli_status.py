@@ -102,6 +102,8 @@ def test_providers_are_listed_by_status(folder: Path) -> None:
     assert sorted(names("inactive", "active", "degraded", "error")) == sorted(everyone)
     assert names("degraded") == []
     assert modelog("providers", "list", "--status", "fine", cwd=folder).code == 2
+    both = modelog("providers", "list", "--available", "--status", "active", cwd=folder)
+    assert (both.code, both.out) == (2, "")
 
 
 def test_a_provider_is_shown_with_what_its_models_can(folder: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from services import config as configuration
 from services.cli.catalogue import catalogue, check_provider
+from services.cli.failures import WRONG, Refusal
 from services.cli.options import AsJson, ConfigFile, DataDir, Limit, words
 from services.cli.output import write, write_array, write_object
 from services.cli.sentences import moment
@@ -95,6 +96,10 @@ def list_(
     """
     columns: tuple[Column, ...]
     wanted = words(status or (), STATUSES, "status")
+    if available and wanted:
+        raise Refusal(
+            "--status is of registered providers; leave out --status or --available", WRONG
+        )
     if available:
         rows, columns = _builtin(), AVAILABLE
     else:
