@@ -23,6 +23,7 @@ from services.cli.failures import FAILED, Refusal
 from services.cli.log import connection, log_server
 from services.cli.options import ConfigFile, DataDir, settings
 from services.cli.output import Advance, progress, write
+from services.cli.sentences import counted
 from services.config import Config
 from services.directory import PROJECTOR_LOCK, DataDirectory
 from services.jetstream.api import exchange
@@ -116,5 +117,5 @@ def _line(built: Rebuilt, seconds: float) -> str:
     ends = ", ".join(f"{stream} {seq:,}" for stream, seq in sorted(built.seqs.items()))
     return (
         f"{built.path.name}: {built.events:,} events in {seconds:.1f} s ({rate:,.0f}/s), "
-        f"{built.rows['models']:,} models, at {ends}"
+        f"{counted(built.rows['models'], 'model')}, at {ends}"
     )

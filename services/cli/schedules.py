@@ -13,7 +13,7 @@ from services.cli.figures import age, span
 from services.cli.log import connection
 from services.cli.options import AsJson, ConfigFile, DataDir, Limit, settings
 from services.cli.output import is_terminal, note, write_array
-from services.cli.sentences import moment
+from services.cli.sentences import counted, moment
 from services.cli.tables import Column, Row, write_table
 from services.config import Config
 from services.directory import DataDirectory
@@ -87,7 +87,8 @@ async def _installation(config: Config) -> str | None:
 
 def _told(found: dict[str, Any]) -> str:
     """Return the totals as a sentence."""
-    told = "{schedules} schedules: {enabled} enabled, {disabled} disabled".format(**found)
+    all_ = counted(found["schedules"], "schedule")
+    told = f"{all_}: {found['enabled']} enabled, {found['disabled']} disabled"
     if not found["enabled"]:
         return told
     mean, due = format_duration(round(found["mean_interval_seconds"])), found["next_due_at"]
