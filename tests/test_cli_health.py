@@ -176,6 +176,7 @@ async def test_without_a_living_monitor_all_is_stale(folder: Path, tmp_path: Pat
     assert "no health monitor has been heard for 15 s; start one with `modelog up`" in why
 
 
+@pytest.mark.chaos
 async def test_a_server_that_cannot_be_reached_leaves_it_unknown(folder: Path) -> None:
     env = {"MODELOG_NATS_URL": "nats://127.0.0.1:9"}
     answer = await asyncio.to_thread(modelog, "health", cwd=folder, env=env)

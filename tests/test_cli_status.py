@@ -75,6 +75,7 @@ def test_the_effective_configuration_has_every_health_setting(tmp_path: Path) ->
     assert told["providers"][0]["health"] == told["health"]
 
 
+@pytest.mark.chaos
 def test_a_server_that_cannot_be_reached_is_named(folder: Path, tmp_path: Path) -> None:
     env = {"MODELOG_NATS_URL": "nats://127.0.0.1:1"}
     without, beside = (

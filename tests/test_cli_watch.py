@@ -145,6 +145,7 @@ def test_a_directory_in_use_is_not_read_behind_its_holders_back(kept: Path, tmp_
     assert "in use by process" in answer.err
 
 
+@pytest.mark.chaos
 def test_a_url_where_nobody_listens_is_named(tmp_path: Path) -> None:
     env = {"MODELOG_NATS_URL": "nats://127.0.0.1:1"}
     answer = modelog("watch", cwd=tmp_path, env=env)

@@ -401,6 +401,7 @@ def test_a_file_that_another_program_locks_cannot_be_opened(
     other.close()
 
 
+@pytest.mark.chaos
 def test_a_file_that_somebody_reads_cannot_be_given_a_journal(tmp_path: Path) -> None:
     generation = told(tmp_path / LINK)
     settle(generation.db)

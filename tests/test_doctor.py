@@ -281,6 +281,7 @@ async def test_a_server_without_streams_gets_none(
     assert set((await compare(nc, audit_max_age=None)).values()) == {None}
 
 
+@pytest.mark.chaos
 async def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:
     found = await told("nats://127.0.0.1:9", tmp_path)
 

@@ -180,6 +180,7 @@ async def test_all_hosts_failing_at_once_are_our_own_network(nc: Client, tmp_pat
             assert await made.statuses(site.name) == [("active", None)]
 
 
+@pytest.mark.chaos
 async def test_a_restart_while_our_own_network_is_down_blames_no_provider(
     nc: Client, tmp_path: Path
 ) -> None:

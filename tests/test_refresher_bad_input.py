@@ -304,6 +304,7 @@ def test_a_broken_configuration_starts_nothing_and_is_told_whole(
 # What the log's server does
 
 
+@pytest.mark.chaos
 @pytest.mark.process
 @pytest.mark.parametrize("process", ["refresher", "projector"])
 def test_without_a_server_a_process_says_so_in_one_line(process: str, tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ async def serving(
     try:
         for name, subject in endpoints.items():
             await service.open(name, subject, answer)
+        with suppress(Error):
+            await nc.flush()  # who is told that it serves may ask by another connection
         yield
     finally:
         with suppress(Error):  # the connection may be closed already
