@@ -205,6 +205,16 @@ def test_an_exception_becomes_a_line_and_a_code(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "there is no model \\x1b[31m\n"
 
 
+def test_an_interrupted_command_ends_with_130_and_no_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert guarded(interrupted) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_bug_is_raised_again() -> None:
     with pytest.raises(ZeroDivisionError):
         guarded(lambda: 1 // 0)

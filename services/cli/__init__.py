@@ -90,8 +90,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; a bug alone raises."""
     args = arranged(arguments)
     everything = "_MODELOG_COMPLETE" in os.environ
-    app = application(set(COMMANDS) if everything else {command_of(args)})
-    return guarded(lambda: app(args, prog_name="modelog", standalone_mode=False))
+    wanted: set[str | None] = set(COMMANDS) if everything else {command_of(args)}
+
+    def called() -> object:
+        return application(wanted)(args, prog_name="modelog", standalone_mode=False)
+
+    return guarded(called)
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:

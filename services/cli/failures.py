@@ -79,6 +79,8 @@ def guarded(call: Callable[[], object]) -> int:
     """
     try:
         returned = call()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         code = code_of(error)
         if code is None:
