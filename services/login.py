@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.keys import resolve
+from services.keys import KeyUnavailable, resolve
 from services.settings import Nats
 
 ROLE = "{role}"
@@ -16,7 +16,10 @@ async def login(settings: Nats, role: str) -> str | None:
     if settings.credentials is None:
         return None
     named = {key: _named(value, role) for key, value in settings.credentials.items()}
-    secret = await resolve(named)
+    try:
+        secret = await resolve(named)
+    except KeyUnavailable as error:
+        raise KeyUnavailable(f"nats.credentials: {error}") from error
     return None if secret is None else secret.reveal()
 
 

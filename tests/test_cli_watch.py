@@ -146,6 +146,15 @@ def test_a_directory_in_use_is_not_read_behind_its_holders_back(kept: Path, tmp_
 
 
 @pytest.mark.chaos
+def test_credentials_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    url = 'url = "nats://127.0.0.1:1"'
+    (tmp_path / "modelog.toml").write_text(f'[nats]\n{url}\ncredentials = {{ file = "/no/such" }}')
+    answer = modelog("watch", cwd=tmp_path)
+
+    assert answer.code == 1
+    assert answer.err == "nats.credentials: file /no/such: No such file or directory\n"
+
+
 def test_a_url_where_nobody_listens_is_named(tmp_path: Path) -> None:
     env = {"MODELOG_NATS_URL": "nats://127.0.0.1:1"}
     answer = modelog("watch", cwd=tmp_path, env=env)
