@@ -81,6 +81,14 @@ def test_a_limit_cuts_the_list(folder: Path) -> None:
     assert [row["name"] for row in answer.json] == ["acme"]
 
 
+def test_a_server_that_cannot_be_reached_is_not_needed(folder: Path) -> None:
+    env = {"MODELOG_NATS_URL": "nats://127.0.0.1:1"}
+    answer = modelog("schedules", "list", "--json", cwd=folder, env=env)
+
+    assert (answer.code, len(answer.json)) == (0, 3)
+    assert answer.err == "no log can be reached: when each is next is unknown\n"
+
+
 def test_a_terminal_gets_the_totals(folder: Path) -> None:
     screen = on_terminal("schedules", "list", cwd=folder)
 

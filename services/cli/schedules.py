@@ -18,6 +18,8 @@ from services.cli.tables import Column, Row, write_table
 from services.config import Config
 from services.directory import DataDirectory
 from services.durations import format_duration
+from services.jetstream.api import NoAnswer, NoStream
+from services.jetstream.connect import NoServer
 from services.jetstream.messages import info
 from services.projector.schedules import schedules, totals
 
@@ -78,11 +80,16 @@ def list_(
 
 
 async def _installation(config: Config) -> str | None:
+    """Return what the log calls itself, on which the phases depend; None where none answers."""
     url = config.nats.url or DataDirectory(config.data).live_url()
     if url is None:
         return None
-    async with connection(config, url, role="reader") as nc:
-        return (await info(nc, FACTS)).installation
+    try:
+        async with connection(config, url, role="reader") as nc:
+            return (await info(nc, FACTS)).installation
+    except (NoServer, NoStream, NoAnswer):
+        note("no log can be reached: when each is next is unknown")
+        return None
 
 
 def _told(found: dict[str, Any]) -> str:
