@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -161,6 +162,15 @@ def test_a_url_where_nobody_listens_is_named(tmp_path: Path) -> None:
 
     assert answer.code == 4
     assert "no NATS server at nats://127.0.0.1:1" in answer.err
+
+
+def test_a_server_that_says_nothing_is_told_as_one_without_an_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"nats://127.0.0.1:{silent.getsockname()[1]}"
+        answer = modelog("watch", cwd=tmp_path, env={"MODELOG_NATS_URL": url})
+
+    assert answer.code == 4
+    assert f"no NATS server at {url} (no answer); start one" in answer.err
 
 
 class Watching:

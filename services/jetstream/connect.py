@@ -130,7 +130,8 @@ class _Teller:
         self._quiet_until = 0.0
 
     async def error(self, error: Exception) -> None:
-        said = (str(error) or type(error).__name__).removeprefix("nats: ")
+        quiet = "no answer" if isinstance(error, TimeoutError) else type(error).__name__
+        said = (str(error) or quiet).removeprefix("nats: ")
         if _UNKNOWN not in self.last.lower():  # the reset that follows a refusal says less
             self.last = said
         if isinstance(error, SlowConsumerError) or _DENIED in said.lower():
