@@ -54,7 +54,8 @@ def list_(
 ) -> None:
     """List models.
 
-    Ordered by provider and id. Prices are USD per 1,000,000 tokens.
+    Ordered by provider and id; a table of what was searched for begins with what fits best. Prices
+    are USD per 1,000,000 tokens.
     """
     asked = wanted(
         provider=provider,
@@ -77,7 +78,7 @@ def list_(
         if provider and not found:
             check_provider(opened, provider)
     if as_json:
-        write_array(found)
+        write_array(found if sort else sorted(found, key=lambda row: (row["provider"], row["id"])))
         return
     write_table(found, LIST, empty="no model is like that; ask for less")
     if found and limit is None and not offset:
