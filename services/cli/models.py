@@ -78,7 +78,9 @@ def list_(
         if provider and not found:
             check_provider(opened, provider)
     if as_json:
-        write_array(found if sort else sorted(found, key=lambda row: (row["provider"], row["id"])))
+        if not sort:
+            found.sort(key=lambda row: (row["provider"], row["id"]))
+        write_array(found)
         return
     write_table(found, LIST, empty="no model is like that; ask for less")
     if found and limit is None and not offset:
