@@ -109,6 +109,7 @@ def test_an_alert_is_named_by_how_no_other_one_begins(here: Here) -> None:
         ("silence 01cc", 4, "no server runs on"),
         ("ack 019aaaaa-0000-7000-8000-000000000000", 4, "no server runs on"),
         ("silence 01cc --for soon", 2, '--for: "soon" is no duration'),
+        ("silence 01cc --for 99999999999d", 2, '--for: "99999999999d" is too long'),
         ("silence 01cc --for 0", 2, "--for 0: no time to come"),
         ("silence 01cc --until 7d", 2, "--until 7d: no time to come"),
         ("silence 01cc --until 12", 2, "--until 12: no time to come"),

@@ -51,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--sort -price_input --limit 2", [("openai", "gpt-4.1"), ("router", "gpt-4.1")]),
         ("--as-of 2026-01-15 --provider openai", [*ALL[:1], ("openai", "gone"), *ALL[1:2]]),
         ("--as-of 3", [("openai", "gpt-4.1")]),
+        ("--limit 99999999999999999999", ALL),
+        ("--offset 99999999999999999999", []),
         ("--as-of 0", []),
         ("--as-of 0s", ALL),
     ],

@@ -158,8 +158,10 @@ def _ends(until: str | None, lasting: str) -> Instant:
     if until is None:
         try:
             ends: int | Instant = later(now, timedelta(seconds=parse_duration(lasting)))
-        except (NoDuration, OverflowError) as error:
+        except NoDuration as error:
             raise Refusal(f"--for: {error}", WRONG) from error
+        except OverflowError as error:
+            raise Refusal(f'--for: "{lasting}" is too long; write 2h or 7d', WRONG) from error
     else:
         ends = at(until, "--until")
     if isinstance(ends, int) or ends <= now:

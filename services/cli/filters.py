@@ -11,7 +11,7 @@ from projections import ModelFilter
 from projections.search import SORTS
 from services import clock
 from services.cli.failures import WRONG, Refusal
-from services.cli.options import word, words
+from services.cli.options import countable, word, words
 from services.projector.filters import AVAILABILITIES, LIFECYCLES, OVERDUE, tokens
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A model's id, as in requests.")]
@@ -56,7 +56,10 @@ Sort = Annotated[
     ),
 ]
 Offset = Annotated[
-    int, typer.Option("--offset", min=0, metavar="N", help="Leave out the first N rows.")
+    int,
+    typer.Option(
+        "--offset", min=0, metavar="N", help="Leave out the first N rows.", callback=countable
+    ),
 ]
 
 

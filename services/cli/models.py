@@ -75,7 +75,7 @@ def list_(
     with catalogue(config, data) as opened:
         check_reached(opened, moment, "--as-of")
         found = [msgspec.to_builtins(model) for model in opened.search(asked, as_of=moment)]
-        if provider and not found:
+        if provider is not None and not found:
             check_provider(opened, provider)
     if as_json:
         if not sort:

@@ -15,6 +15,15 @@ from services.cli.failures import WRONG, Refusal
 from services.config import Config
 from services.moment import moment
 
+LARGEST = 2**63 - 1
+"""The largest number of rows that SQLite can count to."""
+
+
+def countable(rows: int | None) -> int | None:
+    """Return *rows*, or as many as can be counted where it is more."""
+    return None if rows is None else min(rows, LARGEST)
+
+
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration to use.")
 ]
@@ -26,7 +35,8 @@ Provider = Annotated[
     str | None, typer.Option("--provider", metavar="NAME", help="Of one provider.")
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most N rows.")
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="Print at most N rows.", callback=countable),
 ]
 AsOf = Annotated[
     str | None,
