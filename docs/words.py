@@ -44,7 +44,8 @@ MEANINGS = {
     "data": "the data directory",
     "nats.url": "the server, several separated by commas; unset: `modelog up` runs its own",
     "nats.monitor_url": "the server's monitoring, by which `init` proves that writes are synced",
-    "nats.credentials": "the text or path of a `.creds` file or an NKey seed; `{role}` in it is the role",
+    "nats.credentials": "the text or path of a `.creds` file or an NKey seed; "
+    "`{role}` in it is the role",
     "nats.replicas": "copies of each stream, in a cluster",
     "nats.audit_max_age": "how long operations are kept; facts are kept for ever",
     "refresh.interval": "time between two refreshes of a provider",
