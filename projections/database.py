@@ -142,7 +142,7 @@ class Generation:
         self.db.execute("COMMIT")
         if self.db.execute(_LARGE).fetchone():
             self.db.execute("ANALYZE")
-        on_disk(self.path)  # the long wait, here where it may be; no lock is held that it could take
+        on_disk(self.path)  # the long wait; no lock is held now that this could take away
 
     def check(self) -> None:
         """Make sure of every page, index and word; raises Damaged, and what SQLite raises."""
