@@ -45,7 +45,7 @@ EVENTS = int(os.environ.get("EVENTS", "1000000"))
 MODELS = int(os.environ.get("MODELS", "100000"))
 RIVAL = int(os.environ.get("RIVAL_EVENTS", "50000"))
 OF_RIVAL = 15
-MOST_BESIDE = 45_000
+MOST_BESIDE = 18_000
 """Events appended beside the rebuild, at most: what the projector leaves between two snapshots."""
 PAUSE = 0.25
 """Seconds between two batches of the writer beside the rebuild."""

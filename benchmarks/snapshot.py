@@ -2,7 +2,7 @@
 
     EVENTS=200000 MODELS=20000 python benchmarks/snapshot.py
 
-One log; the snapshot is made when all but a last hundredth of it is folded, at most 50,000 events,
+One log; the snapshot is made when all but a last hundredth of it is folded, at most 20,000 events,
 which is what the projector leaves between two. Each start is a process of its own, which opens a
 catalogue in an empty directory as the projector does: it is ready when it has caught up.
 """

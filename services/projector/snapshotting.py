@@ -34,7 +34,7 @@ from services.jetstream.history import HistoryChanged, Mark, confirm
 from services.jetstream.snapshots import CHUNK, BadSnapshot, Snapshot, fetch, snapshots, store
 from services.logs import say
 
-EVERY_EVENTS = 50_000
+EVERY_EVENTS = 20_000
 EVERY_SECONDS = 86_400.0
 LOOK_SECONDS = 10.0
 AGAIN_SECONDS = 900.0

@@ -25,7 +25,7 @@ class Key:
     def __init__(self, kind: int) -> None:
         self.seed = nkeys.encode_seed(secrets.token_bytes(32), kind).decode()
         self._pair = nkeys.from_seed(bytearray(self.seed, "ascii"))
-        self.public: str = self._pair.public_key.decode()
+        self.public = bytes(self._pair.public_key).decode()  # bytes, whatever it says itself
 
     def token(self, subject: str, kind: str, **claims: Any) -> str:  # noqa: ANN401 - JSON
         """Sign that *subject* is of this kind."""
