@@ -206,7 +206,7 @@ async def test_restore_is_let_in_for_as_long_as_it_takes(tmp_path: Path) -> None
         new.let_restore_in()
         answer = modelog("restore", "log.jsonl.gz", cwd=tmp_path)
         assert answer.code == 0, answer.err
-        watched = modelog("watch", "--since", 1, "--no-follow", "--json", cwd=tmp_path)
+        watched = modelog("watch", "--since", 0, "--no-follow", "--json", cwd=tmp_path)
 
         assert "service.started" in watched.out
         assert old.violations() + new.violations() == []
