@@ -285,3 +285,21 @@ async def test_nobody_runs_a_provider_while_it_is_held(nc: Client, tmp_path: Pat
         outcome = await running
 
     assert outcome.error is None
+
+
+async def test_a_run_cut_off_whose_lease_is_not_over_yet_is_told_when_it_is(
+    nc: Client, tmp_path: Path
+) -> None:
+    """The two leases of a process that died do not end at the same moment."""
+    async with _two(nc, tmp_path, "a") as (bench, _, one, two):
+        await one.host.record(
+            RefreshStarted(at=bench.clock.now(), provider="acme", run_id=new_id())
+        )
+        left = await one.lease()
+        settling = asyncio.create_task(two.turns.settle("acme"))
+        await asyncio.wait([settling], timeout=1.0)
+        assert not settling.done()
+        await left.release()
+
+        assert await settling
+        assert told(await bench.audit()) == ["started", "failed"]

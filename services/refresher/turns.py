@@ -113,16 +113,21 @@ class Turns:
             flying = other is not None and other.run_id == run.run_id
 
     async def settle(self, provider: str) -> bool:
-        """Tell how a run ended that a crash cut off; return whether there was one."""
-        if await interrupted(self._host.nc, provider) is None:
-            return False
-        lease = await self._leases.acquire(_key(provider))
-        if lease is None:
-            return False
-        try:
-            return await self._tell(provider)
-        finally:
-            await lease.release()
+        """Tell how a run ended that a crash cut off; return whether there was one.
+
+        A run whose lease is held yet is on its way, or its process is gone and the lease expires:
+        that is waited for.
+        """
+        while await interrupted(self._host.nc, provider) is not None:
+            lease = await self._leases.acquire(_key(provider))
+            if lease is None:
+                await asyncio.sleep(clocks.uniform(*POLL))
+                continue
+            try:
+                return await self._tell(provider)
+            finally:
+                await lease.release()
+        return False
 
     async def _tell(self, provider: str) -> bool:
         owed = await interrupted(self._host.nc, provider)
