@@ -23,6 +23,8 @@ from services.clock import new_id, system
 from services.jetstream.append import Log
 from services.jetstream.server import Server
 from services.jetstream.setup import ensure
+from services.notifier.notifier import Position
+from services.notifier.store import POSITION, Another, Store
 from tests.support.cli import modelog
 from tests.support.http import Act, Asked, hang, reply, serving
 from tests.support.processes import Process, spawned
@@ -269,6 +271,18 @@ async def test_a_second_notifier_ends_one_of_the_two(
 
         assert next(one.result() for one in done) == 1
         assert "another notifier works on this log" in first.text + second.text
+
+
+async def test_two_that_write_the_same_in_step_are_two(log: Client) -> None:
+    first, second = Store(log), Store(log)
+    for one in (first, second):
+        await one.load(POSITION, Position)
+    await first.save(POSITION, Position(7))
+    with pytest.raises(Another):
+        await second.save(POSITION, Position(7))
+    await first.save(POSITION, Position(8))
+
+    assert await Store(log).load(POSITION, Position) == Position(8)
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from typing import TypeVar
 
 import msgspec
 
+from services.clock import new_id
 from services.jetstream.buckets import Changed, Unanswered, keys, look, purge, write
 from services.jetstream.connect import Client
 from services.jetstream.streams import STATE
 
 POSITION = "notifier.position"
 BOXES = "notifier.box."
+WRITER = "Modelog-Writer"
+"""The header by which a write is known again: two notifiers in step write the same."""
 
 T = TypeVar("T")
 
@@ -30,6 +33,7 @@ class Store:
         """Nothing is read yet."""
         self._nc = nc
         self._revisions: dict[str, int] = {}
+        self._headers = {WRITER: new_id()}
 
     async def load(self, key: str, kind: type[T]) -> T | None:
         """Return what *key* holds, None where it is nothing of ours; raises as `look` does."""
@@ -48,14 +52,17 @@ class Store:
         while True:
             expected = self._revisions[key]
             try:
-                self._revisions[key] = await write(self._nc, STATE, key, data, expected=expected)
+                self._revisions[key] = await write(
+                    self._nc, STATE, key, data, expected=expected, headers=self._headers
+                )
             except (Changed, Unanswered):
                 entry = await look(self._nc, STATE, key)
-                if entry.value != data and entry.revision != expected:
+                if entry.revision == expected:
+                    continue
+                if entry.headers.get(WRITER) != self._headers[WRITER]:
                     raise Another from None
-                if entry.value == data and entry.revision > expected:
-                    self._revisions[key] = entry.revision
-                    return
+                self._revisions[key] = entry.revision  # of an attempt without an answer
+                return
             else:
                 return
 
