@@ -250,3 +250,16 @@ async def test_two_that_start_at_once_do_not_take_each_others_port(tmp_path: Pat
 
     assert len(set(ports)) == 3
     assert port in ports
+
+
+async def test_a_cancellation_while_closing_is_not_swallowed(tmp_path: Path) -> None:
+    """nats-py does, where it is just connecting again."""
+    server = await Server.start(tmp_path / "nats")
+    nc = await connect(server.url, role="test")
+    await server.stop()
+    await until(lambda: nc.is_reconnecting)
+    closing = asyncio.create_task(close(nc))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing

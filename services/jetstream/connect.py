@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
@@ -91,21 +91,26 @@ async def connect(  # noqa: PLR0913 - one argument a choice
     except TimeoutError as error:
         raise NoServer(url, teller.last or "no answer") from error
     try:
-        async with asyncio.timeout(deadline):
-            await nc.connect(
-                servers,
-                name=f"modelog-{role}",
-                inbox_prefix=f"_INBOX_{role}",
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
-                ping_interval=PING_SECONDS,
-                flush_timeout=FLUSH_SECONDS,
-                error_cb=teller.error,
-                disconnected_cb=teller.disconnected,
-                reconnected_cb=teller.reconnected,
-                closed_cb=closed,
-                **who,
-            )
+        with _cancellable():
+            async with asyncio.timeout(deadline):
+                await nc.connect(
+                    servers,
+                    name=f"modelog-{role}",
+                    inbox_prefix=f"_INBOX_{role}",
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # a float works
+                    ping_interval=PING_SECONDS,
+                    flush_timeout=FLUSH_SECONDS,
+                    error_cb=teller.error,
+                    disconnected_cb=teller.disconnected,
+                    reconnected_cb=teller.reconnected,
+                    closed_cb=closed,
+                    **who,
+                )
+    except asyncio.CancelledError:
+        on_closed = None
+        await close(nc)
+        raise
     except (TimeoutError, Error) as error:
         on_closed = None
         await close(nc)
@@ -117,8 +122,18 @@ async def connect(  # noqa: PLR0913 - one argument a choice
 
 async def close(nc: Client) -> None:
     """Close *nc*; that its server is away already is no fault."""
-    with suppress(Error, OSError):
+    with _cancellable(), suppress(Error, OSError):
         await nc.close()
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise the cancellation that nats-py swallows where it closes, and where it is connected."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 class _Teller:
