@@ -40,6 +40,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
             yield tmp_path
 
 
+@pytest.mark.chaos
 async def test_people_check_look_and_see_to_an_alert(folder: Path) -> None:
     """One system, as one person uses it: a start takes longer than all of this."""
     found: list[dict[str, Any]] = []

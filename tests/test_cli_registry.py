@@ -117,6 +117,7 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
 ]
 
 
+@pytest.mark.chaos
 async def test_what_cannot_be_done_is_refused_in_one_line(system: _Running) -> None:
     answers = [await system.ask("providers", *words) for words, _, _ in REFUSED]
 

@@ -497,6 +497,7 @@ api_key = {{ file = "key" }}
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
+@pytest.mark.chaos
 async def test_an_openai_key_alone_tells_what_can_see(tmp_path: Path, source: Source) -> None:
     """Without network: the list gives ids alone, and models.dev does not answer."""
     (tmp_path / "key").write_text("k")

@@ -226,6 +226,7 @@ def test_a_leaf_is_filled_only_when_its_hold_is_over() -> None:
 
 
 @given(st.lists(st.tuples(st.lists(records(IDS), max_size=3), facts(), st.booleans()), max_size=4))
+@pytest.mark.chaos
 def test_replay_gives_what_was_kept_in_memory(
     history: list[tuple[list[ModelRecord], dict[str, Any], bool]],
 ) -> None:

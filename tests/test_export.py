@@ -190,6 +190,7 @@ def test_no_two_providers_share_a_name_at_models_dev() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.chaos
 def test_the_command_prints_each_form(folder: Path) -> None:
     answers = {
         shape: modelog("export", shape, cwd=folder)

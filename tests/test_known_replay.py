@@ -77,6 +77,7 @@ def _settings(config: Config, *, scans: int, hold: timedelta) -> Settings:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+@pytest.mark.chaos
 async def test_a_replay_knows_what_the_process_knew(  # noqa: PLR0913, PLR0917
     nc: Client,
     tmp_path_factory: pytest.TempPathFactory,

@@ -381,6 +381,7 @@ async def system(servers: Servers, tmp_path: Path) -> AsyncIterator[_System]:
 
 
 @pytest.mark.process
+@pytest.mark.chaos
 async def test_both_processes_go_on_when_the_server_was_restarted(system: _System) -> None:
     """While a run is on its way: nothing is lost, and nothing is there twice."""
     async with system.process("refresher") as refresher, system.process("projector") as projector:

@@ -86,6 +86,7 @@ async def _stored(url: str) -> bytes:
 
 
 @pytest.mark.timeout(90)
+@pytest.mark.chaos
 async def test_no_secret_is_written_anywhere(tmp_path: Path) -> None:
     """Planted keys are sent to their own provider, and are in no byte that modelog writes."""
     body = f'{{"error":{{"message":"bad key {CANARIES["echoed"]}"}}}}'.encode()

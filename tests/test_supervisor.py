@@ -71,6 +71,7 @@ async def test_lines_of_a_child_stand_behind_its_name(tmp_path: Path) -> None:
     assert lines[0] == "worker         | here I am"
 
 
+@pytest.mark.chaos
 async def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     deaf = ["-I", "-S", "-c", (
         "import os, signal, time\n"

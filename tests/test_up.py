@@ -115,6 +115,7 @@ async def test_up_fills_the_catalogue_from_the_providers(system: Up) -> None:
     assert code == 0
 
 
+@pytest.mark.chaos
 async def test_what_was_stored_is_there_after_a_restart(system: Up) -> None:
     async with system.running() as process:
         await until(lambda: system.models() == ["a", "b"])
@@ -154,6 +155,7 @@ async def test_up_stops_within_ten_seconds_also_while_a_provider_hangs(
     assert not system.directory.url_file.exists()
 
 
+@pytest.mark.chaos
 async def test_a_second_up_is_refused_and_a_dead_one_blocks_nobody(system: Up) -> None:
     async with system.running() as first:
         second = await system.ask("up")
@@ -200,6 +202,7 @@ async def test_a_child_that_is_killed_is_started_again_and_nothing_is_lost(
     assert code == 0
 
 
+@pytest.mark.chaos
 async def test_a_run_cut_off_with_its_process_gets_its_outcome(system: Up) -> None:
     async with system.running() as process:
         await until(lambda: system.models() == ["a", "b"])
