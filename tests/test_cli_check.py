@@ -36,7 +36,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
         (tmp_path / "modelog.toml").write_text(configuration(table(bad), table(good)) + HEALTH)
         async with up(tmp_path):
             told = tmp_path / "out.txt"
-            await until(lambda: told.read_text().count(" ready ") >= 2, 30)
+            await until(lambda: told.read_text().count(" ready ") == 3, 30)
             yield tmp_path
 
 

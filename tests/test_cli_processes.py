@@ -54,7 +54,7 @@ async def test_up_runs_everything_and_stops_in_order(
     (tmp_path / "modelog.toml").write_text(NO_PROVIDERS)
     directory = DataDirectory(tmp_path / ".modelog")
     async with started(tmp_path, "up") as process:
-        await until(lambda: told(tmp_path).count(" ready ") == 2, 30)
+        await until(lambda: told(tmp_path).count(" ready ") == 3, 30)
         second = await asyncio.to_thread(modelog, "up", cwd=tmp_path)
         status = await asyncio.to_thread(modelog, "status", "--json", cwd=tmp_path)
         refreshed = await asyncio.to_thread(modelog, "providers", "refresh", "nobody", cwd=tmp_path)

@@ -37,7 +37,7 @@ async def system(tmp_path: Path) -> AsyncIterator[_Running]:
         )
         async with up(tmp_path):
             told = tmp_path / "out.txt"
-            await until(lambda: told.read_text().count(" ready ") == 2, 30)
+            await until(lambda: told.read_text().count(" ready ") == 3, 30)
             yield _Running(tmp_path, other.base_url)
 
 
